@@ -1,0 +1,1 @@
+"""RANet (Shen et al., NeurIPS 2020): region construction, interaction, head."""

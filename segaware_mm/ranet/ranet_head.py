@@ -1,0 +1,190 @@
+"""RANet's decode head.
+
+Shen et al., "Ranet: Region Attention Network for Semantic Segmentation",
+NeurIPS 2020, as released for ResNet-101, with the corrections that the RANet
+page of the docs lists.
+
+Shapes: c3, c4 the two backbone maps; M = channels; C classes.
+"""
+
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ..ops.region_attention import boundary_target
+from .region_construction import RegionConstruction, Regions
+from .region_interaction import RegionInteraction
+
+LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
+
+
+@dataclass
+class RANetOutput:
+    """Everything the head computes; all maps at the head's resolution."""
+    logits: Tensor
+    boundary_logits: Tensor
+    aux_logits: Tensor
+    aux_boundary_logits: Tensor
+    regions: Regions
+
+
+@MODELS.register_module()
+class RANetHead(BaseDecodeHead):
+    """Auxiliary maps from c3, regions from them, context for c4.
+
+    The auxiliary branch (3x3 convolution, norm, dropout, two 1x1
+    classifiers) reads c3; its class and boundary maps make the regions; the
+    interaction works on features of c4; their concatenation is classified.
+    Losses: 1.0 CE(classes) + 0.4 CE(auxiliary classes) + 0.2 CE(boundary)
+    + 0.08 CE(auxiliary boundary), all at label size.
+
+    Where the two maps differ in size the smaller is resized to the larger, so
+    that regions are built at the finer one.
+
+    Args:
+        in_channels (Sequence[int]): Channels of c3 and c4.
+        channels (int): M, 512 in the paper's models.
+        construction (dict | None): Arguments of :class:`RegionConstruction`.
+        interaction (dict | None): Arguments of :class:`RegionInteraction`.
+        aux_channels (int | None): Width of the auxiliary branch; M if None.
+        loss_decode (dict): Loss of the main classes.
+        loss_aux (dict): Loss of the auxiliary classes.
+        loss_boundary (dict): Loss of the main boundary map.
+        loss_aux_boundary (dict): Loss of the auxiliary boundary map.
+        boundary_radius (float): Of the boundary target that is made from the
+            labels where the pipeline gives no ``gt_edge_map`` (see
+            :class:`GenerateRegionBoundary`).
+        **kwargs: As in mmseg's ``BaseDecodeHead``; ``in_index`` defaults to
+            (2, 3) and ``act_cfg`` to a leaky ReLU of slope 0.01.
+    """
+
+    def __init__(self,
+                 in_channels: Tuple[int, int],
+                 channels: int,
+                 *,
+                 construction: Optional[dict] = None,
+                 interaction: Optional[dict] = None,
+                 aux_channels: Optional[int] = None,
+                 loss_decode: dict = dict(
+                     type='CrossEntropyLoss', loss_weight=1.0),
+                 loss_aux: dict = dict(
+                     type='CrossEntropyLoss', loss_weight=0.4),
+                 loss_boundary: dict = dict(
+                     type='CrossEntropyLoss', loss_weight=0.2),
+                 loss_aux_boundary: dict = dict(
+                     type='CrossEntropyLoss', loss_weight=0.08),
+                 boundary_radius: float = 2,
+                 in_index: Tuple[int, int] = (2, 3),
+                 input_transform: str = 'multiple_select',
+                 act_cfg: dict = LEAKY,
+                 **kwargs) -> None:
+        if len(in_channels) != 2 or len(in_index) != 2:
+            raise ValueError(
+                'RANetHead reads two maps: in_channels and in_index must have '
+                f'two elements, got {in_channels} and {in_index}.')
+        super().__init__(
+            in_channels,
+            channels,
+            in_index=in_index,
+            input_transform=input_transform,
+            loss_decode=loss_decode,
+            act_cfg=act_cfg,
+            **kwargs)
+        if self.out_channels != self.num_classes:
+            raise ValueError('RANetHead needs a logit for every class: leave '
+                             f'out_channels at num_classes={self.num_classes}, '
+                             f'got {self.out_channels}.')
+        aux_channels = aux_channels or channels
+        self.loss_aux = MODELS.build(loss_aux)
+        self.loss_boundary = MODELS.build(loss_boundary)
+        self.loss_aux_boundary = MODELS.build(loss_aux_boundary)
+        self.boundary_radius = boundary_radius
+
+        # Convolution bias and no activation, as released.
+        self.aux_conv = ConvModule(
+            in_channels[0], aux_channels, 3, padding=1, bias=True,
+            conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=None)
+        self.aux_conv_seg = nn.Conv2d(aux_channels, self.num_classes, 1)
+        self.aux_conv_boundary = nn.Conv2d(aux_channels, 2, 1)
+        self.construction = RegionConstruction(**(construction or {}))
+
+        shared = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg,
+                      act_cfg=self.act_cfg)
+        self.features = ConvModule(in_channels[1], channels, 3, padding=1,
+                                   **shared)
+        self.interaction = RegionInteraction(channels, channels,
+                                             **{**shared, **(interaction or {})})
+        self.fuse = ConvModule(2 * channels, channels, 3, padding=1, **shared)
+        self.conv_boundary = nn.Conv2d(channels, 2, 1)
+
+    def _select(self, inputs: List[Tensor]) -> Tuple[Tensor, Tensor]:
+        """Return c3 and c4 at the size of the larger."""
+        c3, c4 = self._transform_inputs(inputs)
+        size = tuple(max(a, b) for a, b in zip(c3.shape[2:], c4.shape[2:]))
+        c3, c4 = (x if tuple(x.shape[2:]) == size else resize(
+            x, size=size, mode='bilinear', align_corners=self.align_corners)
+                  for x in (c3, c4))
+        return c3, c4
+
+    def forward_all(self, inputs: List[Tensor]) -> RANetOutput:
+        """Return all four maps and the regions.
+
+        Args:
+            inputs: The backbone's maps, of which ``in_index`` are read.
+        """
+        c3, c4 = self._select(inputs)
+        aux = self.aux_conv(c3)
+        if self.dropout is not None:
+            aux = self.dropout(aux)
+        aux_logits = self.aux_conv_seg(aux)
+        aux_boundary = self.aux_conv_boundary(aux)
+        regions = self.construction(aux_logits, aux_boundary)
+
+        features = self.features(c4)
+        context = self.interaction(features, regions)
+        fused = self.fuse(torch.cat([features, context], 1))
+        if self.dropout is not None:
+            fused = self.dropout(fused)
+        return RANetOutput(
+            self.conv_seg(fused), self.conv_boundary(fused), aux_logits,
+            aux_boundary, regions)
+
+    def forward(self, inputs: List[Tensor]) -> Tensor:
+        """Return the class logits (B, C, H, W)."""
+        return self.forward_all(inputs).logits
+
+    def loss(self, inputs: List[Tensor], batch_data_samples: list,
+             train_cfg: dict) -> dict:
+        """Return the four losses and the accuracy of the main classes."""
+        return self.loss_by_feat(self.forward_all(inputs), batch_data_samples)
+
+    def loss_by_feat(self, outputs: RANetOutput,
+                     batch_data_samples: list) -> dict:
+        """Return the losses of the outputs of :meth:`forward_all`."""
+        losses = super().loss_by_feat(outputs.logits, batch_data_samples)
+        labels = self._stack_batch_gt(batch_data_samples).squeeze(1)
+        edges = self._boundary_labels(batch_data_samples, labels)
+        for name, logits, target in (
+            ('aux', outputs.aux_logits, labels),
+            ('boundary', outputs.boundary_logits, edges),
+            ('aux_boundary', outputs.aux_boundary_logits, edges)):
+            logits = resize(logits, size=labels.shape[1:], mode='bilinear',
+                            align_corners=self.align_corners)
+            losses[f'loss_{name}'] = getattr(self, f'loss_{name}')(
+                logits, target, ignore_index=self.ignore_index)
+        return losses
+
+    def _boundary_labels(self, batch_data_samples: list,
+                         labels: Tensor) -> Tensor:
+        """The pipeline's boundary map, or the one the labels imply."""
+        if all('gt_edge_map' in sample for sample in batch_data_samples):
+            edges = torch.stack(
+                [s.gt_edge_map.data for s in batch_data_samples]).squeeze(1)
+            return edges.to(labels)
+        return boundary_target(labels, self.boundary_radius, self.ignore_index)
