@@ -5,9 +5,14 @@ path takes ``impl`` (see :mod:`segaware_mm.ops.implementation`) and has a slow
 twin in :mod:`segaware_mm.ops.reference`.
 """
 
-from .region_attention import (boundary_between, boundary_target,
-                               construct_regions, region_membership,
-                               region_representatives, semantic_divergence)
+from .region_attention import (
+                               boundary_between,
+                               boundary_target,
+                               construct_regions,
+                               region_membership,
+                               region_representatives,
+                               semantic_divergence,
+)
 
 __all__ = [
     'boundary_between', 'boundary_target', 'construct_regions',

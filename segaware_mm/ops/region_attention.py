@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_choice, check_same, check_tensor
-from .divergence import (DIVERGENCES, bernoulli_divergence,
-                         jensen_shannon_divergence)
+from .divergence import DIVERGENCES, bernoulli_divergence, jensen_shannon_divergence
 from .implementation import choose
 from .lines import LINES, max_along_lines
 

@@ -24,6 +24,11 @@ from .region_interaction import RegionInteraction
 LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
 
 
+def cross_entropy(weight: float) -> dict:
+    """Config of mmseg's cross entropy with that weight."""
+    return dict(type='CrossEntropyLoss', loss_weight=weight)
+
+
 @dataclass
 class RANetOutput:
     """Everything the head computes; all maps at the head's resolution."""
@@ -71,14 +76,10 @@ class RANetHead(BaseDecodeHead):
                  construction: Optional[dict] = None,
                  interaction: Optional[dict] = None,
                  aux_channels: Optional[int] = None,
-                 loss_decode: dict = dict(
-                     type='CrossEntropyLoss', loss_weight=1.0),
-                 loss_aux: dict = dict(
-                     type='CrossEntropyLoss', loss_weight=0.4),
-                 loss_boundary: dict = dict(
-                     type='CrossEntropyLoss', loss_weight=0.2),
-                 loss_aux_boundary: dict = dict(
-                     type='CrossEntropyLoss', loss_weight=0.08),
+                 loss_decode: dict = cross_entropy(1.0),  # noqa: B008
+                 loss_aux: dict = cross_entropy(0.4),  # noqa: B008
+                 loss_boundary: dict = cross_entropy(0.2),  # noqa: B008
+                 loss_aux_boundary: dict = cross_entropy(0.08),  # noqa: B008
                  boundary_radius: float = 2,
                  in_index: Tuple[int, int] = (2, 3),
                  input_transform: str = 'multiple_select',

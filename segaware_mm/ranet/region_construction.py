@@ -11,8 +11,11 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..ops.region_attention import (construct_regions, region_membership,
-                                    region_representatives)
+from ..ops.region_attention import (
+    construct_regions,
+    region_membership,
+    region_representatives,
+)
 
 
 @dataclass

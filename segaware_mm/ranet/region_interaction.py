@@ -47,7 +47,7 @@ class RegionInteraction(BaseModule):
         representative_kernel (int): 3 (released: a convolution along the raster
             order) or 1 (independent of the order).
         conv_cfg, norm_cfg, act_cfg: As in mmcv; the released activation is a
-            leaky ReLU of slope 0.01.
+            leaky ReLU of slope 0.01, our default.
     """
 
     def __init__(self,
@@ -59,7 +59,7 @@ class RegionInteraction(BaseModule):
                  representative_kernel: int = 3,
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: Optional[dict] = None,
-                 act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.01),
+                 act_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if mode not in ('released', 'paper'):
@@ -70,6 +70,7 @@ class RegionInteraction(BaseModule):
         self.mode = mode
         self.global_norm = global_norm
         self.scale = channels**-0.5 if scale == 'sqrt' else float(scale)
+        act_cfg = act_cfg or dict(type='LeakyReLU', negative_slope=0.01)
         block = dict(kernel_size=3, padding=1, conv_cfg=conv_cfg,
                      norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.value = ConvModule(in_channels, channels, **block)

@@ -315,6 +315,36 @@ def _kernel_arguments(probs: Tensor, boundary: Tensor, labels: Tensor,
             van_der_corput_table(max(height, width)))
 
 
+def _sum_similarities(arguments: Tuple) -> np.ndarray:
+    """Sum of F_ij over the region of i, without j = i; (N,) float64."""
+    count = arguments[0] * arguments[1]
+    sums = np.zeros((max(1, torch.get_num_threads()), count))
+    unused, no_classes = np.zeros(1), arguments[6][:1, :1].copy()
+
+    def kernel(stripe: int, stripes: int) -> None:
+        _visit_pairs(*arguments, stripe, stripes, unused, False, sums[stripe],
+                     unused, no_classes)
+
+    run_stripes(kernel)
+    return sums.sum(0)
+
+
+def _scatter_gradients(arguments: Tuple,
+                       share: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Gradients of sum_i share[i] sum_j F_ij: (N,) and the layout of the classes."""
+    table = arguments[6]
+    threads = max(1, torch.get_num_threads())
+    edge_sums = np.zeros((threads, share.shape[0]))
+    class_sums = np.zeros((threads, ) + table.shape, dtype=table.dtype)
+
+    def kernel(stripe: int, stripes: int) -> None:
+        _visit_pairs(*arguments, stripe, stripes, share, True, edge_sums[stripe],
+                     edge_sums[stripe], class_sums[stripe])
+
+    run_stripes(kernel)
+    return edge_sums.sum(0), class_sums.sum(0)
+
+
 class _RegionMembership(torch.autograd.Function):
     """J of a batch; saves only the maps and the regions."""
 
@@ -323,49 +353,28 @@ class _RegionMembership(torch.autograd.Function):
                 divergence: str, line: str) -> Tensor:
         ctx.save_for_backward(probs, boundary, labels)
         ctx.options = (divergence == 'bernoulli', line == 'tree')
-        threads = max(1, torch.get_num_threads())
         out = torch.empty(labels.shape, dtype=probs.dtype)
         for b in range(len(out)):
-            arguments = _kernel_arguments(probs[b], boundary[b], labels[b],
-                                          *ctx.options)
-            sums = np.zeros((threads, labels.shape[1]))
-            unused, no_classes = np.zeros(1), arguments[6][:1, :1].copy()
-
-            def kernel(stripe: int, stripes: int) -> None:
-                _visit_pairs(*arguments, stripe, stripes, unused, False,
-                             sums[stripe], unused, no_classes)
-
-            run_stripes(kernel)
+            sums = _sum_similarities(_kernel_arguments(
+                probs[b], boundary[b], labels[b], *ctx.options))
             # F_ii = 1 is no pair of the kernel.
-            total = torch.from_numpy(sums.sum(0)) + 1
+            total = torch.from_numpy(sums) + 1
             out[b] = (total / _region_sizes(labels[b])).to(out.dtype)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tuple:  # type: ignore[override]
         probs, boundary, labels = ctx.saved_tensors
-        bernoulli = ctx.options[0]
-        threads = max(1, torch.get_num_threads())
         grad_probs, grad_boundary = (torch.empty_like(probs),
                                      torch.empty_like(boundary))
         for b in range(len(grad)):
-            arguments = _kernel_arguments(probs[b], boundary[b], labels[b],
-                                          *ctx.options)
             share = (grad[b].double() / _region_sizes(labels[b])).numpy()
-            edge_sums = np.zeros((threads, labels.shape[1]))
-            table = arguments[6]
-            class_sums = np.zeros((threads, ) + table.shape, dtype=table.dtype)
-
-            def kernel(stripe: int, stripes: int) -> None:
-                _visit_pairs(*arguments, stripe, stripes, share, True,
-                             edge_sums[stripe], edge_sums[stripe],
-                             class_sums[stripe])
-
-            run_stripes(kernel)
-            sums = torch.from_numpy(class_sums.sum(0))
-            grad_probs[b] = (sums if bernoulli else sums.t()).view_as(probs[b])
-            grad_boundary[b] = torch.from_numpy(
-                edge_sums.sum(0)).view_as(boundary[b])
+            edges, classes = map(torch.from_numpy, _scatter_gradients(
+                _kernel_arguments(probs[b], boundary[b], labels[b],
+                                  *ctx.options), share))
+            bernoulli = ctx.options[0]
+            grad_probs[b] = (classes if bernoulli else classes.t()).view_as(probs[b])
+            grad_boundary[b] = edges.view_as(boundary[b])
         return grad_probs, grad_boundary, None, None, None
 
 

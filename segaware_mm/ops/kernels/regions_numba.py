@@ -285,27 +285,32 @@ def van_der_corput_table(size: int) -> np.ndarray:
 def construct_regions(probs: Tensor, boundary: Tensor, threshold: float,
                       divergence: str, line: str) -> Tensor:
     """Return the regions (B, N) int64 of (B, C, H, W) and (B, H, W) CPU tensors."""
-    batch, _, height, width = probs.shape
-    flat = probs.flatten(2)
-    vdc = van_der_corput_table(max(height, width))
-    labels = torch.empty(batch, height * width, dtype=torch.int64)
-    for b in range(batch):
-        if divergence == 'bernoulli':
-            follow_rows, tables = _follow_bernoulli, _bernoulli_tables(flat[b])
-        else:
-            follow_rows, tables = (_follow_jensen_shannon,
-                                   _jensen_shannon_tables(flat[b]))
-        edges = np.ascontiguousarray(boundary[b].numpy())
-        ring = ring_minimum(edges)
-        follow = np.empty(height * width, dtype=np.int64)
+    return torch.stack([
+        _regions_of_one(p, b, threshold, divergence, line)
+        for p, b in zip(probs.flatten(2), boundary)
+    ])
 
-        def kernel(stripe: int, stripes: int) -> None:
-            follow_rows(*tables, edges, ring, threshold, line == 'tree', vdc,
-                        stripe, stripes, follow)
 
-        run_stripes(kernel)
-        _label_roots(follow, labels[b].numpy())
-    return labels
+def _regions_of_one(probs: Tensor, boundary: Tensor, threshold: float,
+                    divergence: str, line: str) -> Tensor:
+    """Regions (N,) of (C, N) probabilities and an (H, W) boundary map."""
+    if divergence == 'bernoulli':
+        follow_rows, tables = _follow_bernoulli, _bernoulli_tables(probs)
+    else:
+        follow_rows, tables = _follow_jensen_shannon, _jensen_shannon_tables(probs)
+    edges = np.ascontiguousarray(boundary.numpy())
+    ring = ring_minimum(edges)
+    vdc = van_der_corput_table(max(edges.shape))
+    follow = np.empty(edges.size, dtype=np.int64)
+
+    def kernel(stripe: int, stripes: int) -> None:
+        follow_rows(*tables, edges, ring, threshold, line == 'tree', vdc, stripe,
+                    stripes, follow)
+
+    run_stripes(kernel)
+    labels = np.empty_like(follow)
+    _label_roots(follow, labels)
+    return torch.from_numpy(labels)
 
 
 def _bernoulli_tables(probs: Tensor) -> Tuple[np.ndarray, ...]:

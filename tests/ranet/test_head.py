@@ -1,0 +1,242 @@
+"""RANetHead and its modules: shapes, losses, gradients, odd maps, autocast."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS, TRANSFORMS
+from mmseg.structures import SegDataSample
+
+from segaware_mm.ops.region_attention import boundary_target
+from segaware_mm.ranet.ranet_head import RANetHead
+from segaware_mm.ranet.region_attention import RegionAttention
+from segaware_mm.ranet.region_construction import RegionConstruction
+from segaware_mm.ranet.region_interaction import RegionInteraction
+
+BN = dict(type='BN', requires_grad=True)
+MODES = ('released', 'paper')
+
+
+def build_head(mode='released', **kwargs):
+    torch.manual_seed(0)
+    arguments = dict(
+        in_channels=(6, 8), channels=8, in_index=(0, 1), num_classes=4,
+        norm_cfg=BN, dropout_ratio=0., align_corners=True,
+        interaction=dict(mode=mode, scale='sqrt'))
+    arguments.update(kwargs)
+    return RANetHead(**arguments)
+
+
+def feature_maps(batch=2, sizes=((9, 11), (9, 11)), seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(batch, c, *s, generator=generator)
+            for c, s in zip((6, 8), sizes)]
+
+
+def samples(batch=2, size=(33, 41), edges=False):
+    out = []
+    for b in range(batch):
+        label = torch.zeros(1, *size, dtype=torch.int64)
+        label[..., 10 + b:] = 2
+        label[:, :5] = 255
+        sample = SegDataSample(gt_sem_seg=PixelData(data=label))
+        if edges:
+            sample.gt_edge_map = PixelData(
+                data=torch.ones(1, *size, dtype=torch.uint8))
+        out.append(sample)
+    return out
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('sizes', [((9, 11), (9, 11)), ((9, 11), (5, 6)),
+                                   ((1, 1), (1, 1)), ((1, 7), (1, 7))])
+def test_shapes(sizes, mode):
+    head = build_head(mode).eval()
+    maps = feature_maps(sizes=sizes)
+    out = head.forward_all(maps)
+    assert out.logits.shape == out.aux_logits.shape == (2, 4) + sizes[0]
+    assert out.boundary_logits.shape == (2, 2) + sizes[0]
+    assert out.aux_boundary_logits.shape == (2, 2) + sizes[0]
+    assert torch.equal(head(maps), out.logits)
+    assert out.regions.shape == sizes[0]
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_losses_have_the_published_weights(mode):
+    head = build_head(mode).train()
+    maps = feature_maps()
+    losses = head.loss(maps, samples(), {})
+    assert set(losses) == {'loss_ce', 'loss_aux', 'loss_boundary',
+                           'loss_aux_boundary', 'acc_seg'}
+    weights = [head.loss_decode, head.loss_aux, head.loss_boundary,
+               head.loss_aux_boundary]
+    assert [w.loss_weight for w in weights] == [1., .4, .2, .08]
+    sum(v for k, v in losses.items() if k.startswith('loss')).backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_losses_are_cross_entropies_at_label_size():
+    head = build_head().eval()
+    maps, batch = feature_maps(), samples()
+    out = head.forward_all(maps)
+    losses = head.loss_by_feat(out, batch)
+    labels = torch.stack([s.gt_sem_seg.data[0] for s in batch])
+    edges = boundary_target(labels, 2)
+    for name, logits, target, weight in (
+        ('loss_ce', out.logits, labels, 1.), ('loss_aux', out.aux_logits, labels, .4),
+        ('loss_boundary', out.boundary_logits, edges, .2),
+        ('loss_aux_boundary', out.aux_boundary_logits, edges, .08)):
+        big = torch.nn.functional.interpolate(
+            logits, labels.shape[1:], mode='bilinear', align_corners=True)
+        # mmseg's mean counts ignored pixels too.
+        want = torch.nn.functional.cross_entropy(
+            big, target, ignore_index=255, reduction='none').mean() * weight
+        torch.testing.assert_close(losses[name], want)
+
+
+def test_a_given_boundary_map_is_used():
+    head = build_head().eval()
+    out = head.forward_all(feature_maps())
+    made = head.loss_by_feat(out, samples())['loss_boundary']
+    given = head.loss_by_feat(out, samples(edges=True))['loss_boundary']
+    assert not torch.allclose(made, given)
+
+
+def test_the_membership_trains_the_auxiliary_maps():
+    """The main loss alone reaches c3, through J and nothing else."""
+    head = build_head('paper').train()
+    maps = feature_maps()
+    maps[0].requires_grad_()
+    out = head.forward_all(maps)
+    (out.logits**2).sum().backward()
+    assert maps[0].grad.abs().sum() > 0
+    with torch.no_grad():
+        head.aux_conv_seg.weight.zero_()
+        head.aux_conv_boundary.weight.zero_()
+    maps[0].grad = None
+    (head.forward_all(maps).logits**2).sum().backward()
+    assert maps[0].grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a_batch_of_two_is_two_batches_of_one_in_eval(mode):
+    head = build_head(mode).eval()
+    maps = feature_maps(seed=3)
+    apart = [head([m[b:b + 1] for m in maps]) for b in (0, 1)]
+    torch.testing.assert_close(head(maps), torch.cat(apart), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_regions_are_the_same_under_autocast(mode):
+    head = build_head(mode).train()
+    maps = feature_maps(seed=1)
+    plain = head.forward_all(maps)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        halved = head.construction(plain.aux_logits, plain.aux_boundary_logits)
+        assert halved.membership.dtype == torch.float32
+        assert torch.equal(halved.labels, plain.regions.labels)
+        losses = head.loss(maps, samples(), {})
+    total = sum(v for k, v in losses.items() if k.startswith('loss'))
+    assert total.isfinite()
+    total.backward()
+    assert all(p.grad.isfinite().all() for p in head.parameters())
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_huge_features_stay_finite(mode):
+    """Unscaled dot products of features near 1e4 overflow half precision."""
+    interaction = RegionInteraction(4, 4, mode=mode)
+    regions = RegionConstruction()(torch.randn(2, 3, 5, 6) * 50,
+                                   torch.randn(2, 2, 5, 6))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        out = interaction(torch.randn(2, 4, 5, 6) * 1e4, regions)
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_one_region_one_pixel_one_image_trains(mode):
+    interaction = RegionInteraction(4, 4, mode=mode, norm_cfg=None).train()
+    regions = RegionConstruction()(torch.randn(1, 3, 1, 1), torch.randn(1, 2, 1, 1))
+    interaction(torch.randn(1, 4, 1, 1), regions).sum().backward()
+    assert all(p.grad is not None for p in interaction.parameters())
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_all_singletons_and_the_cap(mode):
+    construction = RegionConstruction(threshold=1., max_representatives=5)
+    regions = construction(torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4))
+    assert [len(r) for r in regions.representatives] == [5, 5]
+    interaction = RegionInteraction(4, 4, mode=mode).train()
+    out = interaction(torch.randn(2, 4, 4, 4), regions)
+    assert out.isfinite().all()
+
+
+def test_the_cap_keeps_the_largest_regions():
+    construction = RegionConstruction(max_representatives=2)
+    labels = torch.tensor([0, 1, 1, 1, 2, 2])
+    kept = construction._of_largest(torch.tensor([0, 1, 4]), labels)
+    assert kept.tolist() == [1, 4]
+
+
+def test_region_attention_is_a_brick_of_the_root_registry():
+    from mmengine.registry import MODELS as ROOT
+    brick = ROOT.build(dict(
+        type='RegionAttention', in_channels=6, channels=8, num_classes=3,
+        norm_cfg=BN, interaction=dict(mode='paper')))
+    assert isinstance(brick, RegionAttention)
+    features = torch.randn(2, 6, 7, 5)
+    assert brick(features).shape == (2, 8, 7, 5)
+    context, classes, boundary = brick(features, return_logits=True)
+    assert classes.shape == (2, 3, 7, 5) and boundary.shape == (2, 2, 7, 5)
+    given = RegionAttention(6, 8, 3, predict=False)
+    with pytest.raises(ValueError, match='boundary_logits must be given'):
+        given(features, classes)
+    assert given(features, classes, boundary).shape == (2, 8, 7, 5)
+
+
+def test_errors_name_the_argument():
+    with pytest.raises(ValueError, match="mode must be 'released' or 'paper'"):
+        RegionInteraction(4, 4, mode='fast')
+    with pytest.raises(ValueError, match='RANetHead reads two maps'):
+        build_head(in_channels=(6, ))
+    construction = RegionConstruction()
+    with pytest.raises(ValueError, match=r'boundary_logits must have shape'):
+        construction(torch.randn(1, 3, 4, 4), torch.randn(1, 1, 4, 4))
+    regions = construction(torch.randn(1, 3, 4, 4), torch.randn(1, 2, 4, 4))
+    with pytest.raises(ValueError, match=r'features have a map of \(5, 5\)'):
+        RegionInteraction(4, 4)(torch.randn(1, 4, 5, 5), regions)
+
+
+def test_the_head_builds_from_a_config_by_name():
+    head = MODELS.build(dict(
+        type='RANetHead', in_channels=(6, 8), channels=8, in_index=(0, 1),
+        num_classes=4, norm_cfg=BN))
+    assert head.act_cfg['negative_slope'] == 0.01
+    assert head.interaction.mode == 'released'
+
+
+@pytest.mark.parametrize('rule', ['clean', 'released'])
+def test_boundary_transform_follows_the_labels(rule):
+    make = TRANSFORMS.build(dict(type='GenerateRegionBoundary', rule=rule))
+    label = np.zeros((12, 16), np.uint8)
+    label[:, 7:] = 1
+    results = dict(gt_seg_map=label, seg_fields=['gt_seg_map'],
+                   img=np.zeros((12, 16, 3), np.uint8), img_shape=(12, 16))
+    results = make(results)
+    want = boundary_target(torch.from_numpy(label).long()[None], rule=rule)[0]
+    assert results['gt_edge_map'].dtype == np.uint8
+    assert (results['gt_edge_map'] == want.numpy()).all()
+    flip = TRANSFORMS.build(dict(type='mmseg.RandomFlip', prob=1.0))
+    before = results['gt_edge_map'].copy()
+    flipped = flip(results)
+    assert (flipped['gt_edge_map'] == before[:, ::-1]).all()
+    packed = TRANSFORMS.build(dict(type='mmseg.PackSegInputs', meta_keys=()))(flipped)
+    assert packed['data_samples'].gt_edge_map.data.shape == (1, 12, 16)
+
+
+def test_boundary_transform_wants_labels():
+    make = TRANSFORMS.build(dict(type='GenerateRegionBoundary'))
+    with pytest.raises(KeyError, match='after LoadAnnotations'):
+        make(dict(img=np.zeros((4, 4, 3))))
