@@ -10,8 +10,7 @@ import torch
 from torch.autograd import gradcheck
 
 from segaware_mm.ops import region_attention as ops
-from segaware_mm.ops.divergence import (bernoulli_divergence,
-                                        jensen_shannon_divergence)
+from segaware_mm.ops.divergence import bernoulli_divergence, jensen_shannon_divergence
 from segaware_mm.ops.reference import region_attention as reference
 
 F64 = torch.float64
@@ -456,7 +455,7 @@ def test_the_environment_replaces_auto(monkeypatch):
 
 # ------------------------------------------------------------------- memory
 
-MEMORY_PROGRAM = '''
+MEMORY_PROGRAM = """
 import resource, torch
 from segaware_mm.ops import region_attention as ops
 height, width, classes = {height}, {width}, 4
@@ -477,7 +476,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 count, total = run(height, width)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(count, total, (after - before) / 1024)
-'''
+"""
 
 
 @pytest.mark.parametrize('height, width, limit', [(97, 97, 200),

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-KILLER = '''
+KILLER = """
 import os
 import signal
 from mmengine.hooks import Hook
@@ -18,7 +18,7 @@ class KillHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 MODEL = dict(
     type='EncoderDecoder',
