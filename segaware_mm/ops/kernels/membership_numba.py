@@ -28,8 +28,8 @@ from .log_numba import log_rows
 from .regions_numba import van_der_corput_table
 from .threads import run_stripes
 
-#: Pixels of a block: what one holds of every array stays in the first cache.
-BLOCK = 1024
+#: Pixels of a block: short, so that few pairs of other regions ride along.
+BLOCK = 64
 
 
 @njit(cache=True, nogil=True, error_model='numpy')
@@ -187,15 +187,15 @@ def _visit_pairs(height, width, edges, columns, labels, bernoulli, probs,
     """
     total = height * width
     kind = edges.dtype
-    # One allocation each, of different lengths: LLVM must see that they do not
-    # overlap, and rows a page apart would fight for the same cache ways.
-    best, back = np.empty(BLOCK + 16, kind), np.empty(BLOCK + 48, kind)
-    e_there, e_back = np.empty(BLOCK + 80, kind), np.empty(BLOCK + 112, kind)
-    m_there, m_back = np.empty(BLOCK + 144, kind), np.empty(BLOCK + 176, kind)
-    arg, log = np.empty(2 * BLOCK + 16, kind), np.empty(2 * BLOCK + 48, kind)
-    bits = np.empty(2 * BLOCK + 80, np.int32)
-    first, last = np.empty(BLOCK + 16, np.int32), np.empty(BLOCK + 48, np.int32)
-    spare = np.empty(BLOCK + 80, np.int32)
+    # One allocation each: LLVM vectorises only where it sees that they do not
+    # overlap.
+    best, back = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
+    e_there, e_back = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
+    m_there, m_back = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
+    arg, log = np.empty(2 * BLOCK, kind), np.empty(2 * BLOCK, kind)
+    bits = np.empty(2 * BLOCK, np.int32)
+    first, last = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
+    spare = np.empty(BLOCK, np.int32)
     longest = max(height, width) + 1
     lower, upper = np.empty(longest, np.int64), np.empty(longest, np.int64)
     weight, nothing = np.zeros(longest), np.zeros(longest)
