@@ -1,0 +1,50 @@
+# Run `make` for the list of commands.
+#
+# STACK=mm|onedl  the original toolboxes, or their maintained forks
+# WHEELS=folder   holds a wheel of mmcv (onedl-mmcv), which saves compiling it
+# ARGS='...'      further arguments for pytest or the demo
+
+STACK ?= mm
+ENV_mm := .venv
+ENV_onedl := .venv-onedl
+ENV := $(ENV_$(STACK))
+ifeq ($(ENV),)
+$(error STACK is '$(STACK)'; wanted is 'mm' or 'onedl')
+endif
+
+# Any Python >= 3.9: it only starts the script that builds the environment.
+PYTHON ?= $(shell python3 -c '' 2>/dev/null && echo python3 || echo python3.11)
+# The whole suite on the default stack; what differs between the two on the forks.
+TESTS_mm :=
+TESTS_onedl := tests/stack tests/utils tests/test_doctor.py
+export WHEELS
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint clean
+
+help:
+	@echo 'make demo    train on generated scenes, print mIoU, write pictures'
+	@echo 'make test    run the tests'
+	@echo 'make lint    check the style'
+	@echo 'make env     build the environment in $(ENV) (the others do it first)'
+	@echo 'make clean   remove caches and build files; environments stay'
+	@echo
+	@echo 'STACK=onedl  use the maintained forks of the toolboxes ($(ENV_onedl))'
+	@echo 'WHEELS=dir   take mmcv from a wheel in dir instead of compiling it'
+	@echo "ARGS='...'   further arguments for pytest or the demo"
+
+env:
+	@$(PYTHON) tools/make_env.py --stack $(STACK)
+
+demo: env
+	@$(ENV)/bin/python tools/demo.py $(ARGS)
+
+test: env
+	@$(ENV)/bin/python -m pytest $(TESTS_$(STACK)) $(ARGS)
+
+lint: env
+	@$(ENV)/bin/ruff check .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name '.venv*' -prune -o -name __pycache__ -type d -print | xargs rm -rf
