@@ -1,0 +1,1 @@
+"""Datasets and transforms that no upstream class covers."""
