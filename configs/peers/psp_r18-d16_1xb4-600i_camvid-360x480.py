@@ -1,0 +1,16 @@
+"""PSPHead on the CamVid benchmark: same backbone, data, seed and iterations."""
+_base_ = './fcn_r18-d16_1xb4-600i_camvid-360x480.py'
+model = dict(
+    decode_head=dict(
+        _delete_=True,
+        type='PSPHead',
+        in_channels=256,
+        in_index=2,
+        channels=128,
+        pool_scales=(1, 2, 3, 6),
+        dropout_ratio=0.1,
+        num_classes=11,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(
+            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)))

@@ -1,0 +1,71 @@
+"""How to get or make each dataset, for the message that it is absent."""
+
+import os
+from typing import List
+
+#: Dataset class -> layout of ``tools/make_scenes.py`` that stands in for it.
+SCENE_LAYOUTS = {
+    'CityscapesDataset': 'cityscapes',
+    'ScenesDataset': 'mmseg',
+    'PascalVOCDataset': 'voc',
+    'CocoDataset': 'coco',
+}
+
+#: Dataset class -> where the true data come from.
+SOURCES = {
+    'CityscapesDataset':
+    'the true data: https://www.cityscapes-dataset.com (leftImg8bit, gtFine), '
+    'labels converted to trainIds by upstream\'s '
+    'tools/dataset_converters/cityscapes.py',
+    'CamVidDataset':
+    'CamVid in the 11-class 480x360 version: images/{train,val,test} and '
+    'annotations/{train,val,test} under data/camvid, or under '
+    '$SEGAWARE_MM_DATA/camvid',
+    'ADE20KDataset': 'the data: https://groups.csail.mit.edu/vision/datasets/ADE20K',
+    'PascalContextDataset':
+    'the data: VOC 2010 images and the labels of PASCAL Context, converted by '
+    'upstream\'s tools/dataset_converters/pascal_context.py',
+    'PascalContextDataset59':
+    'the data: VOC 2010 images and the labels of PASCAL Context, converted by '
+    'upstream\'s tools/dataset_converters/pascal_context.py',
+    'COCOStuffDataset':
+    'the data: COCO 2017 images and the stuff labels, converted by '
+    'upstream\'s tools/dataset_converters/coco_stuff164k.py',
+    'PascalVOCDataset': 'the data: VOC 2012 (VOCdevkit/VOC2012)',
+    'CocoDataset': 'the data: https://cocodataset.org (2017)',
+}
+
+
+def data_root_line() -> str:
+    """Return a line on SEGAWARE_MM_DATA: whether set, to what, what it does."""
+    value = os.environ.get('SEGAWARE_MM_DATA')
+    if value is None:
+        return ('SEGAWARE_MM_DATA is not set, so the configs of this project '
+                f'look under ./data (here: {os.path.abspath("data")}).')
+    there = '' if os.path.isdir(value) else ', a folder that does not exist'
+    return f'SEGAWARE_MM_DATA is set to {value}{there}.'
+
+
+def how_to_get(kind: str, root: str, options: List[str]) -> str:
+    """Return the ways to have the dataset, one per line.
+
+    Args:
+        kind (str): Name of the dataset class.
+        root (str): Where the config looks for it.
+        options (list[str]): The ``KEY=VALUE`` that say where it is instead.
+
+    Returns:
+        str: Indented lines.
+    """
+    lines = []
+    name = kind.split('.')[-1]
+    if name in SCENE_LAYOUTS:
+        lines.append(
+            '  - generate procedural scenes in this layout:\n'
+            f'      python tools/make_scenes.py --layout {SCENE_LAYOUTS[name]} '
+            f'--out {root}')
+    if name in SOURCES:
+        lines.append(f'  - get {SOURCES[name]}')
+    lines.append('  - say where it is:\n      --cfg-options '
+                 + ' '.join(options))
+    return '\n'.join(lines)

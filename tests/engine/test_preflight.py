@@ -1,0 +1,169 @@
+"""Absent data and weights: one message that says everything."""
+
+import pytest
+from mmengine.config import Config
+
+from segaware_mm.engine.errors import CheckpointError, DataError
+from segaware_mm.engine.preflight import check_inputs, find_missing, leaf_datasets
+from segaware_mm.engine.pretrained import (
+    is_remote,
+    missing_weights,
+    named_downloads,
+    pretrained_weights,
+)
+
+
+def dataset(root, **more):
+    """Return a dataset config below ``root``."""
+    return dict(
+        type='CityscapesDataset', data_root=str(root),
+        data_prefix=dict(img_path='img', seg_map_path='ann'), **more)
+
+
+def config(train, **more):
+    """Return a config with a training dataset."""
+    return Config(dict(train_dataloader=dict(dataset=train), **more))
+
+
+@pytest.fixture
+def there(tmp_path):
+    """A data root with both folders."""
+    for name in ('img', 'ann'):
+        (tmp_path / 'there' / name).mkdir(parents=True)
+    return tmp_path / 'there'
+
+
+def test_nothing_to_say_where_everything_is_there(there):
+    assert find_missing(config(dataset(there)), ('train', 'val')) == []
+
+
+def test_absent_root_is_one_entry_not_three(tmp_path):
+    missing = find_missing(config(dataset(tmp_path / 'no')), ('train', ))
+    assert [m.key for m in missing] == ['train_dataloader.dataset.data_root']
+
+
+def test_absent_folder_and_list_are_named_by_their_keys(there):
+    (there / 'ann').rmdir()
+    missing = find_missing(
+        config(dataset(there, ann_file='splits/train.txt')), ('train', ))
+    assert {m.key: m.what for m in missing} == {
+        'train_dataloader.dataset.data_prefix.seg_map_path': 'folder',
+        'train_dataloader.dataset.ann_file': 'file'}
+
+
+@pytest.mark.parametrize('wrap, key', [
+    (lambda d: dict(type='RepeatDataset', times=2, dataset=d), 'dataset.dataset'),
+    (lambda d: dict(type='ConcatDataset', datasets=[d, d]), 'dataset.datasets.1'),
+    (lambda d: [d], 'dataset.0'),
+    (lambda d: dict(type='A', dataset=dict(type='B', datasets=[d])),
+     'dataset.dataset.datasets.0'),
+], ids=['repeat', 'concat', 'list', 'nested'])
+def test_wrapped_datasets_are_walked(wrap, key, tmp_path):
+    cfg = config(wrap(dataset(tmp_path / 'no')))
+    keys = [m.key for m in find_missing(cfg, ('train', ))]
+    assert f'train_dataloader.{key}.data_root' in keys
+    assert list(leaf_datasets(wrap({}), 'x'))
+
+
+def test_annotations_of_a_metric_are_looked_for(there):
+    cfg = config(dataset(there))
+    cfg.val_dataloader = dict(dataset=dataset(there))
+    cfg.val_evaluator = dict(type='CocoMetric', ann_file='no.json')
+    missing = find_missing(cfg, ('train', 'val'))
+    assert [m.key for m in missing] == ['val_evaluator.ann_file']
+
+
+def test_remote_data_are_not_looked_for():
+    cfg = config(dict(type='X', data_root='s3://bucket/x', ann_file='a.json'))
+    assert find_missing(cfg, ('train', )) == []
+    cfg = config(dict(type='X', data_root='bucket/x',
+                      backend_args=dict(backend='petrel')))
+    assert find_missing(cfg, ('train', )) == []
+
+
+def test_message_says_what_where_and_how(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('SEGAWARE_MM_DATA', raising=False)
+    cfg = config(dataset('data/cityscapes'), data_root='data/cityscapes')
+    with pytest.raises(DataError) as caught:
+        check_inputs(cfg, ('train', 'val'), weights=True)
+    text = str(caught.value)
+    for part in ('train_dataloader.dataset.data_root = data/cityscapes',
+                 str(tmp_path / 'data' / 'cityscapes'), 'CityscapesDataset',
+                 'SEGAWARE_MM_DATA is not set',
+                 'make_scenes.py --layout cityscapes --out data/cityscapes',
+                 '--cfg-options data_root=/path/to/cityscapes'):
+        assert part in text, f'{part} is not in:\n{text}'
+
+
+def test_message_says_what_the_variable_is_set_to(tmp_path, monkeypatch):
+    monkeypatch.setenv('SEGAWARE_MM_DATA', str(tmp_path / 'elsewhere'))
+    with pytest.raises(DataError) as caught:
+        check_inputs(config(dataset(tmp_path / 'no')), ('train', ), weights=True)
+    assert f'set to {tmp_path}/elsewhere, a folder that does not exist' in str(
+        caught.value)
+    # Without a top-level variable the option is the dataset's own key.
+    assert 'train_dataloader.dataset.data_root=/path/to' in str(caught.value)
+
+
+def test_weights_are_found_under_every_key(tmp_path):
+    weights = tmp_path / 'w.pth'
+    cfg = Config(dict(
+        load_from='a.pth',
+        model=dict(
+            pretrained='open-mmlab://resnet18_v1c',
+            backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='b.pth')),
+            heads=[dict(init_cfg=[
+                dict(type='Normal', std=1),
+                dict(type='Pretrained', checkpoint=str(weights))])])))
+    assert dict(pretrained_weights(cfg)) == {
+        'load_from': 'a.pth', 'model.pretrained': 'open-mmlab://resnet18_v1c',
+        'model.backbone.init_cfg.checkpoint': 'b.pth',
+        'model.heads.0.init_cfg.1.checkpoint': str(weights)}
+    text = missing_weights(cfg)
+    assert 'model.backbone.init_cfg=None' in text and 'b.pth' in text
+    assert str(weights) in text and 'open-mmlab' not in text
+    weights.touch()
+    cfg.model.backbone = None
+    assert missing_weights(cfg) == ''
+
+
+def test_absent_data_and_weights_are_one_message(tmp_path):
+    cfg = config(dataset(tmp_path / 'no'), model=dict(pretrained='b.pth'))
+    with pytest.raises(DataError) as caught:
+        check_inputs(cfg, ('train', ), weights=True)
+    text = str(caught.value)
+    assert 'the dataset is not there' in text and 'b.pth' in text
+    assert text.count('SEGAWARE_MM_DATA') == 1
+    with pytest.raises(DataError) as caught:
+        check_inputs(cfg, ('train', ), weights=False)
+    assert 'b.pth' not in str(caught.value)
+
+
+@pytest.mark.parametrize('path, remote', [
+    ('open-mmlab://resnet101_v1c', True), ('torchvision://resnet18', True),
+    ('https://example.org/a.pth', True), ('s3://b/a.pth', True),
+    ('weights/a.pth', False), ('/a.pth', False), ('C:\\a.pth', False)])
+def test_what_is_remote(path, remote):
+    assert is_remote(path) is remote
+
+
+def test_failed_download_says_how_to_train_without():
+    from urllib.error import URLError
+    cfg = Config(dict(model=dict(
+        pretrained='open-mmlab://resnet18_v1c',
+        backbone=dict(init_cfg=dict(
+            type='Pretrained', checkpoint='https://example.org/a.pth')))))
+    with pytest.raises(CheckpointError) as caught, named_downloads(cfg):
+        raise URLError('no route to host')
+    text = str(caught.value)
+    for part in ('no route to host', '--cfg-options model.pretrained=None',
+                 '--cfg-options model.backbone.init_cfg=None',
+                 'model.backbone.init_cfg.checkpoint=/path/to'):
+        assert part in text, f'{part} is not in:\n{text}'
+
+
+def test_a_network_error_of_something_else_stays_what_it_is():
+    with pytest.raises(ConnectionError), named_downloads(
+            Config(dict(model=dict(type='X')))):
+        raise ConnectionError('another thing')
