@@ -13,7 +13,9 @@ from typing import Dict, List, Set
 PARTS = (
     'segaware_mm.datasets.camvid',
     'segaware_mm.datasets.scenes_dataset',
+    'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
+    'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
     'segaware_mm.ranet.region_attention',
     'segaware_mm.ranet.region_boundary',

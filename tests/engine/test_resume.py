@@ -24,6 +24,7 @@ class KillHook(Hook):
 '''
 
 
+@pytest.mark.slow
 def test_after_sigkill_the_losses_are_those_of_an_uninterrupted_run(
         tmp_path, tiny_config, run_command, losses):
     """Two workers, dropout, augmentation, a validation in between."""
