@@ -5,6 +5,7 @@ where there is none. It leaves a group alone that is open already.
 """
 
 import datetime
+import gc
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -29,5 +30,10 @@ def cpu_group(cfg: Config) -> Iterator[None]:
     dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
     try:
         yield
+        # What holds the group (a wrapped model, in the cycles of a Runner) goes
+        # before it, and all processes go together: else a thread of the group
+        # may outlive it and abort the process at its end.
+        gc.collect()
+        dist.barrier()
     finally:
         dist.destroy_process_group()

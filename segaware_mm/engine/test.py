@@ -129,6 +129,7 @@ def test(args: argparse.Namespace) -> None:
         if args.out and args.out.endswith(PICKLES):
             dump_predictions(runner, cfg, args.out)
         runner.test()
+        del runner  # before the group that it holds
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

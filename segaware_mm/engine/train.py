@@ -79,6 +79,7 @@ def train(args: argparse.Namespace) -> None:
         add_hooks(runner, cfg)
         runner.register_hook(ReportHook(cfg, notes))
         runner.train()
+        del runner  # before the group that it holds
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
