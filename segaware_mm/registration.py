@@ -15,6 +15,7 @@ PARTS = (
     'segaware_mm.datasets.scenes_dataset',
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
+    'segaware_mm.engine.runner',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
     'segaware_mm.ranet.region_attention',

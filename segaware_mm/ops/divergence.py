@@ -46,7 +46,7 @@ def jensen_shannon_divergence(p: Tensor, q: Tensor, dim: int = 0) -> Tensor:
     p, q = p.clamp(min=JS_EPS), q.clamp(min=JS_EPS)
     u = ((p + q) / 2).log()
     terms = p * (p.log() - u) + q * (q.log() - u)
-    return terms.sum(dim) / 2
+    return (terms.sum(dim) / 2).clamp(min=0)
 
 
 def pair_divergence(probs: Tensor, start: Tensor, end: Tensor,

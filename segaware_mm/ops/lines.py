@@ -20,6 +20,7 @@ Shapes: B batch, H x W map, N = H*W positions in raster order, M pairs.
 """
 
 from functools import lru_cache
+from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -61,7 +62,12 @@ def max_along_lines(boundary: Tensor, start: Tensor, end: Tensor, width: int,
     major = torch.where(x_major, dx, dy)
     minor = torch.where(x_major, dy, dx)
     walk = _walk_interpolated if line == 'interpolated' else _walk_tree
-    return walk(boundary, y0, x0, major, minor, x_major, width)
+    # The walk finds which sample wins; only that one enters the graph.
+    with torch.no_grad():
+        low, high, weight, found = walk(boundary.detach(), y0, x0, major, minor,
+                                        x_major, width)
+    sample = (1 - weight) * boundary[low] + weight * boundary[high]
+    return torch.where(found, sample, torch.zeros_like(sample))
 
 
 def _position(y0: Tensor, x0: Tensor, along: Tensor, across: Tensor,
@@ -72,36 +78,49 @@ def _position(y0: Tensor, x0: Tensor, along: Tensor, across: Tensor,
     return y * width + x
 
 
+# Taps of the winning samples: lower and upper pixel, weight of the upper one,
+# and whether there is any (a sample of 0 wins nothing).
+Taps = Tuple[Tensor, Tensor, Tensor, Tensor]
+
+
 def _walk_interpolated(boundary: Tensor, y0: Tensor, x0: Tensor, major: Tensor,
-                       minor: Tensor, x_major: Tensor, width: int) -> Tensor:
+                       minor: Tensor, x_major: Tensor, width: int) -> Taps:
     steps = major.abs()
     sign = major.sign()
     best = boundary.new_zeros(major.shape)
+    best_low = best_high = torch.zeros_like(major)
+    best_weight = torch.zeros_like(best)
+    nothing = torch.zeros_like(major)
+    length = steps.clamp(min=1)
     last = int(steps.max()) if steps.numel() else 0
     for t in range(1, last):
         inside = t < steps
-        length = steps.clamp(min=1)
         lower = torch.div(t * minor, length, rounding_mode='floor')
         rest = t * minor - lower * length
         weight = rest.to(boundary.dtype) / length.to(boundary.dtype)
         # Where rest is 0 the upper pixel may lie outside the map; its weight
-        # is 0, so any pixel inside will do.
+        # is 0, so the lower one will do.
         upper = lower + (rest > 0)
-        nothing = torch.zeros_like(major)
-        low = _position(y0, x0, torch.where(inside, sign * t, nothing),
-                        torch.where(inside, lower, nothing), x_major, width)
-        high = _position(y0, x0, torch.where(inside, sign * t, nothing),
-                         torch.where(inside, upper, nothing), x_major, width)
+        along = torch.where(inside, sign * t, nothing)
+        low = _position(y0, x0, along, torch.where(inside, lower, nothing),
+                        x_major, width)
+        high = _position(y0, x0, along, torch.where(inside, upper, nothing),
+                         x_major, width)
         sample = (1 - weight) * boundary[low] + weight * boundary[high]
-        best = torch.where(inside & (sample > best), sample, best)
-    return best
+        wins = inside & (sample > best)
+        best = torch.where(wins, sample, best)
+        best_low = torch.where(wins, low, best_low)
+        best_high = torch.where(wins, high, best_high)
+        best_weight = torch.where(wins, weight, best_weight)
+    return best_low, best_high, best_weight, best > 0
 
 
 def _walk_tree(boundary: Tensor, y0: Tensor, x0: Tensor, major: Tensor,
-               minor: Tensor, x_major: Tensor, width: int) -> Tensor:
+               minor: Tensor, x_major: Tensor, width: int) -> Taps:
     steps, across = major.abs(), minor.abs()
     sign, side = major.sign(), minor.sign()
     best = boundary.new_zeros(major.shape)
+    best_at = nothing = torch.zeros_like(major)
     last = int(steps.max()) if steps.numel() else 0
     # From the end back to the start: pred is known there, and '>=' gives the
     # gradient to the maximum nearest to the start.
@@ -109,10 +128,11 @@ def _walk_tree(boundary: Tensor, y0: Tensor, x0: Tensor, major: Tensor,
         inside = n <= steps
         across = torch.where(inside & (across > n * van_der_corput(n)),
                              across - 1, across)
-        nothing = torch.zeros_like(major)
         at = _position(y0, x0, torch.where(inside, sign * (n - 1), nothing),
                        torch.where(inside, side * across, nothing), x_major,
                        width)
         sample = boundary[at]
-        best = torch.where(inside & (sample >= best), sample, best)
-    return best
+        wins = inside & (sample >= best) & (sample > 0)
+        best = torch.where(wins, sample, best)
+        best_at = torch.where(wins, at, best_at)
+    return best_at, best_at, torch.zeros_like(best), best > 0

@@ -15,7 +15,8 @@ H x W pixels (N = H*W positions in raster order, i a start, j an end)::
 and are meant for small maps. ``construct_regions`` and ``region_membership``
 never build one: work is at worst N^2 (pairs) times the length of a line,
 memory O(N * C). ``impl`` is ``'auto'``, ``'numba'`` (CPU), ``'torch'`` (any
-device) or ``'reference'`` (slow, dense, float64-friendly).
+device) or ``'reference'`` (slow, dense, float64-friendly). numba decides near-ties of the
+threshold in float64, torch in the dtype of its input.
 """
 
 from typing import List
@@ -148,6 +149,9 @@ def construct_regions(probs: Tensor,
     _check_maps(probs, boundary, divergence, line)
     dtype = _common_dtype(probs, boundary)
     probs, boundary = probs.detach().to(dtype), boundary.detach().to(dtype)
+    if len(probs) == 0:
+        return torch.zeros(boundary.flatten(1).shape, dtype=torch.int64,
+                           device=probs.device)
     impl = choose(impl, _IMPLEMENTATIONS, probs.device)
     if impl == 'numba':
         from .kernels import regions_numba as kernel
@@ -182,7 +186,7 @@ def region_membership(probs: Tensor,
 
     Returns:
         (B, N) in (0, 1], float64 if an input is, else float32; differentiable
-        in ``probs`` and ``boundary`` with the regions held constant.
+        (once) in ``probs`` and ``boundary`` with the regions held constant.
 
     Raises:
         TypeError, ValueError: A wrong shape, dtype, device or choice; the
@@ -193,8 +197,17 @@ def region_membership(probs: Tensor,
     check_tensor('labels', labels, '(B, N)', 2, floating=False)
     check_same('labels', labels.shape, f'probs {tuple(probs.shape)}',
                (batch, height * width))
+    if labels.device != probs.device:
+        raise ValueError(f'labels are on {labels.device}, probs on '
+                         f'{probs.device}; move one of them.')
     dtype = _common_dtype(probs, boundary)
     probs, boundary = probs.to(dtype), boundary.to(dtype)
+    if len(probs) == 0:  # an empty J that still belongs to the graph
+        return probs.flatten(2).sum(1) + boundary.flatten(1)
+    low, high = labels.min().item(), labels.max().item()
+    if low < 0 or high >= height * width:
+        raise ValueError(f'labels must lie in 0..{height * width - 1} (N - 1), '
+                         f'found {low}..{high}.')
     impl = choose(impl, _IMPLEMENTATIONS, probs.device)
     if impl == 'numba':
         from .kernels import membership_numba as kernel

@@ -21,12 +21,14 @@ from ..ops.region_attention import boundary_target
 from .region_construction import RegionConstruction, Regions
 from .region_interaction import RegionInteraction
 
+#: Of boundary maps, whatever the ignored label is.
+IGNORED_BOUNDARY = 255
 LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
 
 
 def cross_entropy(weight: float) -> dict:
-    """Config of mmseg's cross entropy with that weight."""
-    return dict(type='CrossEntropyLoss', loss_weight=weight)
+    """Config of mmseg's cross entropy, the mean over the pixels not ignored."""
+    return dict(type='CrossEntropyLoss', loss_weight=weight, avg_non_ignore=True)
 
 
 @dataclass
@@ -171,14 +173,15 @@ class RANetHead(BaseDecodeHead):
         losses = super().loss_by_feat(outputs.logits, batch_data_samples)
         labels = self._stack_batch_gt(batch_data_samples).squeeze(1)
         edges = self._boundary_labels(batch_data_samples, labels)
-        for name, logits, target in (
-            ('aux', outputs.aux_logits, labels),
-            ('boundary', outputs.boundary_logits, edges),
-            ('aux_boundary', outputs.aux_boundary_logits, edges)):
+        for name, logits, target, ignore in (
+            ('aux', outputs.aux_logits, labels, self.ignore_index),
+            ('boundary', outputs.boundary_logits, edges, IGNORED_BOUNDARY),
+            ('aux_boundary', outputs.aux_boundary_logits, edges,
+             IGNORED_BOUNDARY)):
             logits = resize(logits, size=labels.shape[1:], mode='bilinear',
                             align_corners=self.align_corners)
             losses[f'loss_{name}'] = getattr(self, f'loss_{name}')(
-                logits, target, ignore_index=self.ignore_index)
+                logits, target, ignore_index=ignore)
         return losses
 
     def _boundary_labels(self, batch_data_samples: list,
@@ -187,5 +190,7 @@ class RANetHead(BaseDecodeHead):
         if all('gt_edge_map' in sample for sample in batch_data_samples):
             edges = torch.stack(
                 [s.gt_edge_map.data for s in batch_data_samples]).squeeze(1)
-            return edges.to(labels)
+            # A pipeline pads labels and boundary maps alike.
+            return edges.to(labels).masked_fill_(labels == self.ignore_index,
+                                                 IGNORED_BOUNDARY)
         return boundary_target(labels, self.boundary_radius, self.ignore_index)

@@ -48,8 +48,12 @@ class RepresentativeConv(BaseModule):
         self.conv = nn.Conv1d(channels, channels, kernel_size,
                               padding=kernel_size // 2, bias=norm_cfg is None)
         self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else None
-        self.act = build_activation_layer(
-            dict(inplace=True, **act_cfg)) if act_cfg else None
+        if self.norm is not None and not isinstance(
+                self.norm, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(
+                'norm_cfg over representatives must be a batch norm (BN, SyncBN), '
+                f'got {norm_cfg!r}: other norms would mix the images of a batch.')
+        self.act = build_activation_layer(act_cfg) if act_cfg else None
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity='leaky_relu')
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
@@ -59,14 +63,15 @@ class RepresentativeConv(BaseModule):
         # Every image's row, then its gap: padding and gap are zeros alike.
         line = nn.functional.pad(values * mask.unsqueeze(2).to(values.dtype),
                                  (0, 0, 0, gap))
+        line = line.to(self.conv.weight.dtype)  # of a model cast to half
         line = self.conv(line.reshape(1, -1, channels).transpose(1, 2))
         line = line.transpose(1, 2).view(batch, -1, channels)
         rows = line[:, :mask.shape[1]][mask]  # (all representatives, C)
         rows = self._normalise(rows)
         if self.act is not None:
             rows = self.act(rows)
-        out = values.new_zeros(values.shape, dtype=rows.dtype)
-        return out.masked_scatter(mask.unsqueeze(2), rows)
+        out = values.new_zeros(values.shape)
+        return out.masked_scatter(mask.unsqueeze(2), rows.to(values.dtype))
 
     def _normalise(self, rows: Tensor) -> Tensor:
         if self.norm is None:
@@ -75,8 +80,7 @@ class RepresentativeConv(BaseModule):
         # One value has no variance: torch refuses to train on it. SyncBN may
         # see more on other processes, which wait for this one, so it is called.
         alone = (self.training and rows.shape[0] == 1
-                 and isinstance(self.norm, nn.modules.batchnorm._BatchNorm)
-                 and not isinstance(self.norm, nn.SyncBatchNorm))
+                  and not isinstance(self.norm, nn.SyncBatchNorm))
         if alone:
             norm = self.norm
             columns = nn.functional.batch_norm(

@@ -90,10 +90,23 @@ def test_losses_are_cross_entropies_at_label_size():
         ('loss_aux_boundary', out.aux_boundary_logits, edges, .08)):
         big = torch.nn.functional.interpolate(
             logits, labels.shape[1:], mode='bilinear', align_corners=True)
-        # mmseg's mean counts ignored pixels too.
-        want = torch.nn.functional.cross_entropy(
-            big, target, ignore_index=255, reduction='none').mean() * weight
+        want = weight * torch.nn.functional.cross_entropy(
+            big, target, ignore_index=255)
         torch.testing.assert_close(losses[name], want)
+
+
+@pytest.mark.parametrize('ignore_index', [254, 3])
+def test_another_ignored_label(ignore_index):
+    head = build_head(ignore_index=ignore_index).eval()
+    out = head.forward_all(feature_maps())
+    batch = samples()
+    plain = build_head().eval().loss_by_feat(out, samples())
+    for sample in batch:
+        label = sample.gt_sem_seg.data
+        label[label == 255] = ignore_index
+    other = head.loss_by_feat(out, batch)
+    for name, value in plain.items():
+        torch.testing.assert_close(other[name], value)
 
 
 def test_a_given_boundary_map_is_used():
@@ -153,6 +166,22 @@ def test_huge_features_stay_finite(mode):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         out = interaction(torch.randn(2, 4, 5, 6) * 1e4, regions)
     assert out.isfinite().all()
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('act', ['ReLU', 'GELU', 'PReLU'])
+def test_activations_and_half_models(act, mode):
+    interaction = RegionInteraction(4, 4, mode=mode, act_cfg=dict(type=act))
+    regions = RegionConstruction()(torch.randn(2, 3, 5, 6), torch.randn(2, 2, 5, 6))
+    features = torch.randn(2, 4, 5, 6)
+    assert interaction(features, regions).dtype == torch.float32
+    halved = interaction.bfloat16()(features.bfloat16(), regions)
+    assert halved.dtype == torch.bfloat16 and halved.isfinite().all()
+
+
+def test_norms_that_would_mix_images_are_refused():
+    with pytest.raises(ValueError, match='must be a batch norm'):
+        RegionInteraction(4, 4, norm_cfg=dict(type='GN', num_groups=2))
 
 
 @pytest.mark.parametrize('mode', MODES)

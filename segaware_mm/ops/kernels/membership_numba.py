@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..divergence import JS_EPS, P_MAX, P_MIN, binary_entropy
 from .log_numba import log_rows
@@ -283,7 +284,7 @@ def _tables(probs: Tensor, bernoulli: bool) -> Tuple[Tensor, ...]:
     where the clamp lets the gradient pass."""
     if bernoulli:
         clamped = probs.clamp(P_MIN, P_MAX).contiguous()
-        free = (probs >= P_MIN) & (probs <= P_MAX)
+        free = ((probs >= P_MIN) & (probs <= P_MAX)).contiguous()
         return clamped, binary_entropy(clamped), torch.logit(clamped), free
     rows = probs.t()
     nothing = rows.new_zeros(1, 1)
@@ -363,6 +364,7 @@ class _RegionMembership(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tuple:  # type: ignore[override]
         probs, boundary, labels = ctx.saved_tensors
         grad_probs, grad_boundary = (torch.empty_like(probs),

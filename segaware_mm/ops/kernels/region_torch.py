@@ -12,6 +12,7 @@ from typing import Any, Iterator, Tuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ..divergence import pair_divergence
 from ..lines import max_along_lines
@@ -112,6 +113,7 @@ class _RegionMembership(torch.autograd.Function):
         ])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tuple:  # type: ignore[override]
         probs, boundary, labels = ctx.saved_tensors
         divergence, line = ctx.options

@@ -224,7 +224,7 @@ def _follow_bernoulli(probs, entropy, top, root_p, root_q, boundary, ring,
 
 
 @njit(cache=True, nogil=True, error_model='numpy')
-def _follow_jensen_shannon(probs, roots, boundary, ring, threshold, tree, vdc,
+def _follow_jensen_shannon(probs, roots, totals, boundary, ring, threshold, tree, vdc,
                            stripe, stripes, follow):
     n, classes = probs.shape
     width = boundary.shape[1]
@@ -241,6 +241,8 @@ def _follow_jensen_shannon(probs, roots, boundary, ring, threshold, tree, vdc,
                 overlap = np.float32(0.)
                 for c in range(classes):
                     overlap += roots[p, c] * roots[i, c]
+                # h2 of maps that do not sum to 1 exactly (half precision).
+                overlap += 1. - .5 * (totals[p] + totals[i])
                 if overlap <= alone:
                     continue
                 if overlap <= fenced and not (near_row and abs(x1 - x0) <= 1):
@@ -323,6 +325,7 @@ def _bernoulli_tables(probs: Tensor) -> Tuple[np.ndarray, ...]:
 
 
 def _jensen_shannon_tables(probs: Tensor) -> Tuple[np.ndarray, ...]:
-    """Probabilities with the classes last, and their roots for the bounds."""
+    """Probabilities with the classes last, their roots and sums for the bounds."""
     rows = probs.t().clamp(min=JS_EPS).contiguous()
-    return rows.numpy(), rows.sqrt().float().numpy()
+    return (rows.numpy(), rows.sqrt().float().numpy(),
+            rows.double().sum(1).numpy())

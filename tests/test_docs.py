@@ -1,0 +1,114 @@
+"""The docs run: python blocks print what they say, commands name what exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import pytest
+
+import segaware_mm
+from segaware_mm.datasets.scenes.cli import build_parser as scenes_parser
+from segaware_mm.engine.cli import test_parser as make_test_parser
+from segaware_mm.engine.cli import train_parser
+from segaware_mm.engine.config_file import merge_options, read_config
+
+REPO = Path(__file__).resolve().parents[1]
+PAGES = sorted((REPO / 'docs').glob('*.md'))
+
+
+def blocks(page: Path, kind: str) -> List[str]:
+    """The code blocks of that kind."""
+    return re.findall(rf'^```{kind}\n(.*?)^```$', page.read_text(), re.M | re.S)
+
+
+def commands() -> Iterator[Tuple[str, str]]:
+    """Every line of the bash blocks, with its page."""
+    for page in PAGES:
+        for block in blocks(page, 'bash'):
+            for line in block.splitlines():
+                if line and not line.startswith('#'):
+                    yield page.name, line
+
+
+def links(page: Path) -> List[str]:
+    """The relative links of a page."""
+    found = re.findall(r'\]\(([^)\s]+)\)', page.read_text())
+    return [link.split('#')[0] for link in found if not link.startswith(('http', '#'))]
+
+
+def test_there_are_pages_and_commands():
+    assert {page.name for page in PAGES} >= {'architecture.md', 'data.md', 'ranet.md'}
+    assert len(list(commands())) > 5
+
+
+def test_the_architecture_page_names_what_is_registered():
+    text = (REPO / 'docs' / 'architecture.md').read_text()
+    section = text.split('## Registered names')[1].split('\n## ')[0]
+    rows = [line for line in section.splitlines() if line.startswith('| `')]
+    named = {name for row in rows for name in re.findall(r'`(\w+)`', row.split('|')[1])}
+    assert named == {line.split(': ')[1] for line in segaware_mm.list_modules()}
+
+
+def test_the_architecture_page_shows_every_room():
+    text = (REPO / 'docs' / 'architecture.md').read_text()
+    rooms = [path.name for path in (REPO / 'segaware_mm').iterdir()
+             if (path / '__init__.py').is_file()]
+    assert rooms
+    for room in rooms:
+        assert re.search(rf'^  {room}/ .*$', text, re.M), room
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        assert (page.parent / link).exists(), f'{page.name}: {link}'
+
+
+@pytest.mark.parametrize('page', [page for page in PAGES if blocks(page, 'python')],
+                         ids=lambda page: page.name)
+def test_python_blocks_print_what_they_say(page):
+    code = '\n'.join(blocks(page, 'python'))
+    # A comment under a print is what it prints.
+    wanted = re.findall(r'^print\(.*\n# (.*)$', code, re.M)
+    assert len(wanted) == len(re.findall(r'^print\(', code, re.M)) > 0
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=REPO,
+                          text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == wanted
+
+
+@pytest.mark.parametrize('page, line', list(commands()))
+def test_commands_name_what_exists(page, line):
+    """Scripts and configs are there; arguments and options are known."""
+    words = shlex.split(line)
+    while '=' in words[0]:  # NAME=value in front of a command
+        words.pop(0)
+    if words[0] in ('make', 'export'):
+        if words[0] == 'make':
+            target = words[1]
+            assert re.search(rf'^{target}:', (REPO / 'Makefile').read_text(), re.M), line
+        return
+    assert words[0] in ('python', 'bash'), line
+    if words[1] == '-m':
+        assert (REPO / (words[2].replace('.', '/') + '.py')).is_file(), line
+        return
+    assert (REPO / words[1]).is_file(), line
+    tool, rest = Path(words[1]).name, words[2:]
+    if tool == 'make_scenes.py':
+        assert scenes_parser().parse_args(rest).out
+        return
+    if tool.startswith('dist_'):  # CONFIG [CHECKPOINT] PROCESSES [arguments]
+        place = 1 if tool == 'dist_train.sh' else 2
+        assert int(rest.pop(place)) > 0, line
+    if 'train' in tool:
+        args = train_parser().parse_args(rest)
+    elif 'test' in tool:
+        args = make_test_parser().parse_args(rest)
+    else:
+        return
+    cfg = read_config(str(REPO / args.config))
+    notes = merge_options(cfg, args.cfg_options)
+    assert not [note for note in notes if 'nothing reads it' in note], notes
