@@ -8,8 +8,8 @@ randomness = dict(seed=0)
 model = dict(
     decode_head=dict(
         type='FCNHead',
-        in_channels=256,
-        in_index=3,
+        in_channels=128,
+        in_index=2,
         channels=64,
         num_convs=2,
         concat_input=True,

@@ -11,8 +11,8 @@ randomness = dict(seed=0)
 model = dict(
     decode_head=dict(
         type='RANetHead',
-        in_channels=(128, 256),
-        in_index=(2, 3),
+        in_channels=(64, 128),
+        in_index=(1, 2),
         channels=64,
         dropout_ratio=0.1,
         num_classes=10,

@@ -56,7 +56,7 @@ class Item(NamedTuple):
 def arrange(rng: np.random.Generator, frame: Frame) -> List[Item]:
     """Draw the objects of a scene, farthest first.
 
-    Wide images hold more of them: the mean counts below are for 4 to 5.
+    Wide images hold more of them: the mean counts below are for 5 to 4.
     """
     area = np.clip(frame.width / frame.height / 1.25, 0.6, 3.0)
     items = []
@@ -106,7 +106,7 @@ def _stand(rng: np.random.Generator, frame: Frame) -> tuple:
 def _building(rng: np.random.Generator, frame: Frame, name: str) -> Item:
     depth, base, unit = _stand(rng, frame)
     # one thickness and one elongation for both: only the direction differs
-    thick = rng.uniform(15, 27) * unit
+    thick = rng.uniform(16, 29) * unit
     long = thick * rng.uniform(1.9, 3.4)
     width, height = (thick, long) if name == 'tower' else (long, thick)
     if name == 'tower':
@@ -122,7 +122,7 @@ def _building(rng: np.random.Generator, frame: Frame, name: str) -> Item:
 
 def _lump(rng: np.random.Generator, frame: Frame, name: str) -> Item:
     depth, base, unit = _stand(rng, frame)
-    radius = rng.uniform(12, 24) * unit
+    radius = rng.uniform(13, 25) * unit
     groups = [[
         shapes.blob(rng, rng.uniform(0, frame.width), base - 0.7 * radius,
                     radius)
@@ -133,7 +133,7 @@ def _lump(rng: np.random.Generator, frame: Frame, name: str) -> Item:
 
 def _compact(rng: np.random.Generator, frame: Frame, name: str) -> Item:
     depth, base, unit = _stand(rng, frame)
-    radius = rng.uniform(12, 23) * unit
+    radius = rng.uniform(13, 25) * unit
     x = rng.uniform(0.03, 0.97) * frame.width
     y, foot = base - 0.9 * radius, base
     if rng.random() < 0.5:
@@ -189,12 +189,12 @@ def _any(rng: np.random.Generator, names: tuple) -> str:
 
 #: name: (mean count, least count, maker)
 _KINDS: Dict[str, tuple] = {
-    'tower': (1.2, 0, _building),
-    'wall': (1.1, 0, _building),
-    'bush': (1.1, 0, _lump),
-    'rock': (1.1, 0, _lump),
-    'pole': (1.5, 0, _pole),
-    'disc': (1.0, 0, _compact),
-    'ring': (1.3, 0, _compact),
-    'star': (1.2, 0, _compact),
+    'tower': (1.6, 0, _building),
+    'wall': (1.4, 0, _building),
+    'bush': (1.3, 0, _lump),
+    'rock': (1.3, 0, _lump),
+    'pole': (1.7, 0, _pole),
+    'disc': (1.4, 0, _compact),
+    'ring': (1.9, 0, _compact),
+    'star': (1.7, 0, _compact),
 }

@@ -1,0 +1,103 @@
+"""The rows of the CamVid table: a config, options on top of it, a label.
+
+RANet's rows name every setting that they compare, so that they stay what they
+are when the defaults of the config change.
+"""
+
+from typing import Dict, NamedTuple, Tuple
+
+HEAD = 'model.decode_head'
+RANET = 'configs/ranet/ranet_r18-d16_1xb4-600i_camvid-360x480.py'
+PEER = 'configs/peers/{}_r18-d16_1xb4-600i_camvid-360x480.py'
+
+
+class Row(NamedTuple):
+    """One training.
+
+    Attributes:
+        name: Also the name of its work dir.
+        label: What the table says about it.
+        config: Path in the project.
+        options: ``--cfg-options``, key -> text.
+        is_peer: Another head, to be compared with.
+    """
+    name: str
+    label: str
+    config: str
+    options: Tuple[Tuple[str, str], ...] = ()
+    is_peer: bool = False
+
+
+#: The published system: both maps of stride 16, unscaled scores, a
+#: convolution over the raster order of the representatives.
+RELEASED = {
+    f'{HEAD}.in_index': '(2,2)',
+    f'{HEAD}.in_channels': '(256,256)',
+    f'{HEAD}.interaction.mode': 'released',
+    f'{HEAD}.interaction.scale': '1',
+    f'{HEAD}.interaction.representative_kernel': '3',
+    f'{HEAD}.construction.threshold': '0.8',
+    f'{HEAD}.construction.num_representatives': '8',
+    f'{HEAD}.construction.divergence': 'bernoulli',
+    f'{HEAD}.construction.line': 'interpolated',
+}
+#: Regions from the map of stride 8, scores scaled by 1 / sqrt(M), a 1x1
+#: convolution over representatives.
+STRIDE8 = {
+    **RELEASED,
+    f'{HEAD}.in_index': '(1,2)',
+    f'{HEAD}.in_channels': '(128,256)',
+    f'{HEAD}.interaction.scale': 'sqrt',
+    f'{HEAD}.interaction.representative_kernel': '1',
+}
+LONG = {
+    'train_cfg.max_iters': '1200',
+    'train_cfg.val_interval': '1200',
+    'param_scheduler.0.end': '1200',
+}
+
+
+def _peer(name: str, label: str, **options: str) -> Row:
+    return Row(name, label, PEER.format(name), tuple(options.items()), True)
+
+
+def _ranet(name: str, label: str, base: Dict[str, str], **changes: str) -> Row:
+    """A row of RANet; ``changes`` are keys of the head, '__' for '.'."""
+    options = dict(base)
+    options.update((f'{HEAD}.{key.replace("__", ".")}', value)
+                   for key, value in changes.items())
+    return Row(f'ranet-{name}', label, RANET, tuple(options.items()))
+
+
+ROWS: Tuple[Row, ...] = (
+    _peer('fcn', 'FCNHead'),
+    _peer('psp', 'PSPHead'),
+    _peer('ocr', 'OCRHead'),
+    _peer('da', 'DAHead'),
+    _ranet('released', 'RANet as released: stride 16, scale 1, kernel 3',
+           RELEASED),
+    _ranet('released-sqrt', 'released, scores scaled by 1/sqrt(M)', RELEASED,
+           interaction__scale='sqrt'),
+    _ranet('stride8', 'A: regions at stride 8, 1/sqrt(M), kernel 1', STRIDE8),
+    _ranet('paper', 'A, mode paper', STRIDE8, interaction__mode='paper'),
+    _ranet('threshold-0.9', 'A, threshold 0.9', STRIDE8,
+           construction__threshold='0.9'),
+    _ranet('threshold-0.95', 'A, threshold 0.95', STRIDE8,
+           construction__threshold='0.95'),
+    _ranet('k4', 'A, 4 representatives a region', STRIDE8,
+           construction__num_representatives='4'),
+    _ranet('k16', 'A, 16 representatives a region', STRIDE8,
+           construction__num_representatives='16'),
+    _ranet('no-boundary', 'A, without the two boundary losses', STRIDE8,
+           loss_boundary__type='CrossEntropyLoss',
+           loss_boundary__loss_weight='0.0',
+           loss_aux_boundary__type='CrossEntropyLoss',
+           loss_aux_boundary__loss_weight='0.0'),
+    _ranet('jensen-shannon', 'A, Jensen-Shannon divergence', STRIDE8,
+           construction__divergence='jensen_shannon'),
+    _ranet('tree', 'A, tree lines', STRIDE8, construction__line='tree'),
+    Row('ranet-1200i', 'A, 1200 iterations', RANET,
+        tuple({**STRIDE8, **LONG}.items())),
+    Row('da-1200i', 'DAHead, 1200 iterations', PEER.format('da'),
+        tuple(LONG.items()), True),
+)

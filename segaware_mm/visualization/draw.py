@@ -1,0 +1,114 @@
+"""Draw the views of images with one model: one sheet, one PNG per image."""
+
+import os
+import os.path as osp
+import tempfile
+from typing import Any, Dict, Iterator, List, Sequence
+
+from ..engine.atomic import AtomicLocalBackend
+from ..engine.errors import ConfigError
+from . import common_views
+from .geometry import LEAST_WIDTH, Frame
+from .load import Image, Loaded, check_image, load_image, load_model
+from .panel import compose
+from .registry import Family, Picture, Subject, View, choose_views, family_of
+
+
+def available_views(family: Family) -> Dict[str, View]:
+    """Return all views by name, in the order of a sheet."""
+    return dict(image=common_views.image, truth=common_views.truth, **family.views)
+
+
+def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH) -> Subject:
+    """Run the model on an image; return what the views draw.
+
+    Args:
+        loaded: The model.
+        image: The image.
+        width: Least width of the pictures in pixels.
+    """
+    family, part = family_of(loaded.model)
+    output = family.observe(loaded.model, part, image.inputs)
+    frame = Frame(tuple(image.inputs.shape[2:]), image.meta,
+                  getattr(part, 'align_corners', False))
+    return Subject(image.pixels, output, frame, loaded.classes, loaded.palette,
+                   image.truth, getattr(part, 'ignore_index', 255), width)
+
+
+def draw_views(loaded: Loaded, image: Image, names: Sequence[str],
+               width: int = LEAST_WIDTH) -> List[Picture]:
+    """Return the views of an image; 'truth' is left out where unknown.
+
+    Args:
+        loaded: The model.
+        image: The image.
+        names: Of the views.
+        width: Least width of the pictures in pixels.
+    """
+    views = available_views(family_of(loaded.model)[0])
+    subject = subject_of(loaded, image, width)
+    return [views[name](subject) for name in names
+            if name != 'truth' or subject.truth is not None]
+
+
+def check_folder(folder: str) -> None:
+    """Make a folder and try to write there.
+
+    Raises:
+        ConfigError: It is a file, or cannot be written to.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f'--out {folder}: no pictures can be written there '
+            f'({error.strerror or error}). Name a folder, new or writable.'
+        ) from error
+
+
+def file_names(images: Sequence[str]) -> List[str]:
+    """Return a name for every image's sheet; equal stems are numbered."""
+    names: List[str] = []
+    for path in images:
+        stem = osp.splitext(osp.basename(path))[0]
+        name, number = f'{stem}.png', 2
+        while name in names:
+            name, number = f'{stem}_{number}.png', number + 1
+        names.append(name)
+    return names
+
+
+def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
+              views: str = 'all', options: Dict[str, Any] = None) -> Iterator[str]:
+    """Draw the views of images, and yield every file written.
+
+    Args:
+        config: Config file of the model.
+        checkpoint: Its weights.
+        images: Image files.
+        out: Folder for the pictures.
+        views: 'all', or names separated by commas.
+        options: As of ``--cfg-options``.
+
+    Raises:
+        UserError: Config, checkpoint, image, views or folder; the text says
+            what to mend. Pictures yielded before it stay.
+    """
+    for path in images:
+        check_image(path)
+    loaded = load_model(config, checkpoint, options)
+    names = choose_views(available_views(family_of(loaded.model)[0]), views)
+    check_folder(out)
+    model = osp.splitext(osp.basename(config))[0]
+    for path, name in zip(images, file_names(images)):
+        pictures = draw_views(loaded, load_image(loaded, path), names)
+        if not pictures:
+            raise ConfigError(f'--views {views}: the datasets of the config hold '
+                              f'no labels of {path}, so there is nothing to draw.')
+        header = f'{osp.basename(path)}   |   {model}, {osp.basename(checkpoint)}'
+        target = osp.join(out, name)
+        sheet = compose(pictures, header, loaded.classes, loaded.palette)
+        AtomicLocalBackend().put(sheet, target)
+        yield target

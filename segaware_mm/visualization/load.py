@@ -1,0 +1,205 @@
+"""Load what pictures are made of: a trained model, and an image as it wants it."""
+
+import os.path as osp
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torch import Tensor, nn
+
+from ..engine.checkpoints import CheckpointFitHook
+from ..engine.config_file import merge_options, read_config
+from ..engine.data_errors import NamingPipeline, file_state
+from ..engine.errors import CheckpointError, ConfigError, DataError
+from ..engine.preflight import leaf_datasets
+from ..engine.prepare import use_plain_batchnorm
+from ..engine.scope import check_scope
+from ..utils.checkpoint import CheckpointFileError, load_checkpoint
+from .colors import class_palette
+
+
+class Loaded(NamedTuple):
+    """A model that is ready to look at images.
+
+    Attributes:
+        model: In evaluation mode, on the device.
+        cfg: Its config.
+        classes: Names of the classes.
+        palette: (C, 3) uint8 RGB.
+        checkpoint: Path of the weights.
+    """
+    model: nn.Module
+    cfg: Config
+    classes: Sequence[str]
+    palette: np.ndarray
+    checkpoint: str
+
+
+class Image(NamedTuple):
+    """An image, and the form in which the model takes it.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, as on the disk.
+        inputs: (1, 3, h, w), resized and normalised.
+        meta: ``metainfo`` of the sample.
+        truth: (H, W) labels, None where the dataset does not know the image.
+    """
+    pixels: np.ndarray
+    inputs: Tensor
+    meta: Dict[str, Any]
+    truth: Optional[np.ndarray]
+
+
+class _WholeFitHook(CheckpointFitHook):
+    """Wants every weight: pictures of half a model would mislead."""
+
+    LEAST = dict(CheckpointFitHook.LEAST, picture=1.0)
+
+
+class _Holder(NamedTuple):
+    """What the hook reads of a runner."""
+    model: nn.Module
+    logger: MMLogger
+
+
+def load_model(config: str, checkpoint: str,
+               options: Optional[Dict[str, Any]] = None) -> Loaded:
+    """Build the model of a config and load its weights.
+
+    Args:
+        config: Config file.
+        checkpoint: File of weights.
+        options: As of ``--cfg-options``.
+
+    Raises:
+        ConfigError: The config cannot be read or built.
+        CheckpointError: The file cannot be read, or belongs to another model.
+    """
+    cfg = read_config(config)
+    merge_options(cfg, options)
+    cfg.launcher = 'none'
+    use_plain_batchnorm(cfg)
+    check_scope(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    try:
+        content = load_checkpoint(osp.expanduser(checkpoint))
+    except CheckpointFileError as error:
+        raise CheckpointError(str(error)) from error
+    model = MODELS.build(cfg.model)
+    _WholeFitHook('picture', checkpoint).after_load_checkpoint(
+        _Holder(model, MMLogger.get_current_instance()), content)
+    weights = content.get('state_dict', content)
+    model.load_state_dict({name.replace('module.', '', 1)
+                           if name.startswith('module.') else name: value
+                           for name, value in weights.items()}, strict=False)
+    classes, palette = _class_names(model, cfg, content.get('meta') or {})
+    return Loaded(model.to(get_device()).eval(), cfg, classes, palette, checkpoint)
+
+
+def _class_names(model: nn.Module, cfg: Config,
+                 meta: Dict[str, Any]) -> Tuple[List[str], np.ndarray]:
+    """Return names and colours: of the checkpoint, else of the dataset."""
+    known = dict(meta.get('dataset_meta') or {})
+    if not known.get('classes'):
+        for leaf in _datasets(cfg):
+            kind = DATASETS.get(leaf.get('type'))
+            known = {**(getattr(kind, 'METAINFO', None) or {}),
+                     **(leaf.get('metainfo') or {})}
+            break
+    head = getattr(model, 'decode_head', None)
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    count = getattr(head, 'num_classes', None) or len(known.get('classes') or ())
+    names = [str(name) for name in known.get('classes') or ()]
+    names = names[:count] + [f'class {i}' for i in range(len(names), count)]
+    return names, class_palette(known.get('palette') or (), count)
+
+
+def _datasets(cfg: Config) -> Iterator[dict]:
+    """Yield the configs of the datasets: test, val, train."""
+    for split in ('test', 'val', 'train'):
+        loader = cfg.get(f'{split}_dataloader') or {}
+        for _, leaf in leaf_datasets(loader.get('dataset'), split):
+            yield leaf
+
+
+def _test_pipeline(cfg: Config) -> List[dict]:
+    """Return the test pipeline, loading of labels included.
+
+    Raises:
+        ConfigError: The config has none.
+    """
+    pipeline = next((leaf['pipeline'] for leaf in _datasets(cfg)
+                     if leaf.get('pipeline')), cfg.get('test_pipeline'))
+    if not pipeline:
+        raise ConfigError('the config has no test_dataloader with a pipeline, so '
+                          'it does not say how an image is to be prepared.')
+    return list(pipeline)
+
+
+def check_image(path: str) -> None:
+    """Check that an image is there and whole.
+
+    Raises:
+        DataError: Names the file and what is wrong with it.
+    """
+    if osp.isdir(path):
+        raise DataError(f'{path} is a folder; wanted are image files.')
+    state = file_state(path)
+    if state:
+        raise DataError(f'the image {path} {state} (looked for '
+                        f'{osp.abspath(path)}).')
+
+
+def load_image(loaded: Loaded, path: str) -> Image:
+    """Load an image through the test pipeline of the config.
+
+    Args:
+        loaded: The model.
+        path: The image.
+
+    Raises:
+        DataError: The image cannot be read or prepared.
+    """
+    check_image(path)
+    steps = _test_pipeline(loaded.cfg)
+    annotations = [step for step in steps if 'LoadAnnotations' in str(step['type'])]
+    steps = [step for step in steps if step not in annotations]
+    first = NamingPipeline(Compose(steps[:1]))(dict(img_path=path))
+    pixels = np.ascontiguousarray(first['img'][..., ::-1])
+    sample = NamingPipeline(Compose(steps))(dict(img_path=path))
+    with torch.no_grad():
+        batch = loaded.model.data_preprocessor(
+            dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]),
+            False)
+    meta = dict(batch['data_samples'][0].metainfo)
+    meta.setdefault('ori_shape', pixels.shape[:2])
+    truth = _truth(loaded.cfg, path, annotations[0]) if annotations else None
+    if truth is not None and truth.shape != pixels.shape[:2]:
+        truth = None
+    return Image(pixels, batch['inputs'], meta, truth)
+
+
+def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
+    """Return the labels of an image of the config's datasets, else None."""
+    place = osp.realpath(path)
+    for leaf in _datasets(cfg):
+        root = osp.realpath(leaf.get('data_root') or '.')
+        if not place.startswith(root + osp.sep):
+            continue
+        try:
+            dataset = DATASETS.build({**leaf, 'lazy_init': True})
+            entries = dataset.load_data_list()
+        except (OSError, ValueError, TypeError, AssertionError):
+            continue  # that split is not here; the picture goes without
+        for entry in entries:
+            if entry.get('seg_map_path') and \
+                    osp.realpath(entry.get('img_path', '')) == place:
+                entry.setdefault('seg_fields', [])
+                loaded = NamingPipeline(Compose([step]))(entry)
+                return np.asarray(loaded['gt_seg_map']).astype(np.int64)
+    return None

@@ -1,0 +1,193 @@
+"""tools/visualize.py from the command line in: pictures, and every clear error.
+
+The model is a tiny RANet with random weights: what is drawn is tested in
+tests/visualization, here it is that it gets drawn.
+"""
+
+import os
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
+
+pytest.importorskip('mmseg')
+
+from segaware_mm.visualization.cli import main  # noqa: E402
+from segaware_mm.visualization.draw import file_names  # noqa: E402
+
+NAMES = ('back', 'disc', 'bar', 'corner')
+HEAD = dict(
+    _delete_=True, type='RANetHead', in_channels=(16, 32), in_index=(1, 2),
+    channels=8, num_classes=4, align_corners=False, dropout_ratio=0.,
+    norm_cfg=dict(type='SyncBN', requires_grad=True))
+
+
+def save_random(config: Path, path: Path, meta: bool = True) -> Path:
+    """Save a checkpoint of the config's model with its initial weights."""
+    cfg = Config.fromfile(str(config))
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    content = dict(state_dict=MODELS.build(deepcopy(cfg.model)).state_dict())
+    if meta:
+        content['meta'] = dict(dataset_meta=dict(
+            classes=NAMES, palette=[[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]))
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture
+def ranet(tiny_config, tmp_path):
+    """A config of a tiny RANet, its checkpoint, and an image of its dataset."""
+    config = tiny_config(name='tiny_ranet')
+    cfg = Config.fromfile(str(config))
+    cfg.merge_from_dict(dict(model=dict(decode_head=deepcopy(HEAD))))
+    cfg.dump(str(config))
+    return (config, save_random(config, tmp_path / 'w.pth'),
+            Path(cfg.data_root) / 'images' / 'val' / '00.png')
+
+
+@pytest.fixture
+def draw(tmp_path, capfd):
+    """Run the tool; returns (exit code, text, what lies in the folder)."""
+
+    def run(*args, out=None):
+        out = out or tmp_path / 'pictures'
+        code = main([*map(str, args), '--out', str(out)])
+        text = ''.join(capfd.readouterr())
+        return code, text, sorted(os.listdir(out)) if Path(out).is_dir() else []
+
+    return run
+
+
+def fails(result, *parts):
+    """Check for one message, no traceback, no picture."""
+    code, text, files = result
+    assert code == 2 and files == [], text
+    assert text.count('error: ') == 1 and 'Traceback' not in text, text
+    for part in parts:
+        assert str(part) in text, f'{part} is not in:\n{text}'
+
+
+def size_of(path: Path) -> tuple:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.size
+
+
+def test_a_sheet_of_all_views_is_written_and_named(ranet, draw, tmp_path):
+    config, weights, image = ranet
+    code, text, files = draw(config, weights, image)
+    assert code == 0, text
+    assert text.splitlines() == [f'wrote {tmp_path / "pictures" / "00.png"}']
+    assert files == ['00.png']
+    width, height = size_of(tmp_path / 'pictures' / '00.png')
+    assert width > 3 * 480 and height > 3 * 400  # three rows of three
+
+
+def test_views_are_chosen_by_name(ranet, draw, tmp_path):
+    config, weights, image = ranet
+    code, text, _ = draw(config, weights, image, '--views', 'regions,after')
+    assert code == 0, text
+    width, height = size_of(tmp_path / 'pictures' / '00.png')
+    assert 2 * 480 < width < 3 * 480 and height < 2 * 400
+
+
+def test_an_image_from_elsewhere_is_drawn_without_truth(ranet, draw, tmp_path):
+    config, weights, image = ranet
+    elsewhere = tmp_path / 'holiday' / '00.jpg'
+    elsewhere.parent.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    Image.fromarray(noise).save(elsewhere)
+    code, text, files = draw(config, weights, image, elsewhere)
+    assert code == 0, text
+    assert files == ['00.png', '00_2.png']
+    fails(draw(config, weights, elsewhere, '--views', 'truth', out=tmp_path / 'none'),
+          'hold no labels of', elsewhere)
+
+
+def test_the_same_command_writes_the_same_bytes(ranet, draw, tmp_path):
+    target = tmp_path / 'pictures' / '00.png'
+    draw(*ranet, '--views', 'image,regions,boundary')
+    first = target.read_bytes()
+    draw(*ranet, '--views', 'image,regions,boundary')
+    assert target.read_bytes() == first
+    assert os.listdir(target.parent) == ['00.png']  # nothing half-written beside it
+
+
+def test_cfg_options_reach_the_model(ranet, draw, tmp_path):
+    target = tmp_path / 'pictures' / '00.png'
+    pictures = []
+    for threshold in (0.5, 0.999):
+        code, text, _ = draw(
+            *ranet, '--views', 'regions', '--cfg-options',
+            f'model.decode_head.construction.threshold={threshold}')
+        assert code == 0, text
+        pictures.append(target.read_bytes())
+    assert pictures[0] != pictures[1]
+
+
+def test_weights_without_names_take_those_of_the_dataset(ranet, draw, tmp_path):
+    config, _, image = ranet
+    bare = save_random(config, tmp_path / 'bare.pth', meta=False)
+    code, text, files = draw(config, bare, image)
+    assert code == 0 and files == ['00.png'], text
+
+
+def test_a_head_without_views(tiny_config, draw, tmp_path, ranet):
+    config = tiny_config(name='tiny_fcn')
+    weights = save_random(config, tmp_path / 'fcn.pth')
+    fails(draw(config, weights, ranet[2]), 'EncoderDecoder with FCNHead',
+          'Views exist for RANetHead')
+
+
+def test_an_unknown_view(ranet, draw):
+    fails(draw(*ranet, '--views', 'region'), 'no view region', 'Did you mean regions',
+          'membership')
+
+
+def test_a_checkpoint_of_another_model(ranet, tiny_config, draw, tmp_path):
+    # Same backbone, so that most of the weights fit.
+    other = save_random(tiny_config(name='tiny_fcn'), tmp_path / 'fcn.pth')
+    fails(draw(ranet[0], other, ranet[2]), other, 'another model or config')
+
+
+def test_a_checkpoint_that_is_absent_or_damaged(ranet, draw, tmp_path):
+    fails(draw(ranet[0], tmp_path / 'no.pth', ranet[2]), 'no.pth does not exist',
+          'w.pth')
+    cut = tmp_path / 'cut.pth'
+    cut.write_bytes(ranet[1].read_bytes()[:5000])
+    fails(draw(ranet[0], cut, ranet[2]), 'cut.pth', 'cut short')
+
+
+def test_a_config_that_is_absent(ranet, draw, tmp_path):
+    fails(draw(tmp_path / 'no.py', *ranet[1:]), 'no.py does not exist')
+
+
+def test_images_that_cannot_be_read(ranet, draw, tmp_path):
+    config, weights, image = ranet
+    fails(draw(config, weights, image, tmp_path / 'no.png'), 'no.png does not exist')
+    fails(draw(config, weights, tmp_path), 'is a folder')
+    cut = tmp_path / 'cut.png'
+    cut.write_bytes(image.read_bytes()[:900])
+    fails(draw(config, weights, cut), 'cut.png is')
+    text = tmp_path / 'text.png'
+    text.write_text('no picture')
+    fails(draw(config, weights, text), 'text.png is not readable')
+
+
+def test_a_folder_that_cannot_be_written(ranet, draw, tmp_path):
+    file = tmp_path / 'file'
+    file.write_text('')
+    fails(draw(*ranet, out=file), f'--out {file}', 'Name a folder')
+    fails(draw(*ranet, out=file / 'below'), f'--out {file / "below"}')
+    assert file.read_text() == ''
+
+
+def test_equal_names_do_not_overwrite_each_other():
+    assert file_names(['a/x.png', 'b/x.jpg', 'x_2.png', 'y.png']) == [
+        'x.png', 'x_2.png', 'x_2_2.png', 'y.png']
