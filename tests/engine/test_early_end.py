@@ -18,6 +18,14 @@ from segaware_mm.engine.progress import ProgressHook, QuietRunner  # noqa: E402
 _names = count()
 
 
+@pytest.fixture(autouse=True)
+def terminal():
+    """Ctrl-C as in a terminal: a background shell starts us with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def runner(tiny_config, tmp_path):
     """Build a runner of eight iterations that saves at the last alone."""
