@@ -247,7 +247,7 @@ def test_cityscapes_trains_on_scenes_in_its_layout(tmp_path, run_command, losses
     work = tmp_path / 'work'
     done = run_command(
         'tools/train.py', REPO / ALIAS, '--work-dir', work, '--cfg-options',
-        *sizes(65, 2), f'data_root={data}', timeout=200)
+        *sizes(65, 2), f'data_root={data}', timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
     values = losses(work)
     assert sorted(values) == [1, 2] and all(0 < v < 100 for v in values.values())
