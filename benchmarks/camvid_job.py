@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
@@ -27,7 +28,8 @@ from bench_report import (
 from camvid_rows import Row
 
 #: What of a training's output is worth a line on the screen.
-SHOWN = re.compile(r'Iter\(|mIoU|resum|^error:|Error\b|Saving checkpoint')
+SHOWN = re.compile(
+    r'(Iter\(|note: |resuming from|Saving checkpoint|^error: |^[\w.]*Error: ).*')
 
 
 class RowError(Exception):
@@ -163,8 +165,9 @@ def run(arguments: Sequence[str], console: Path, threads: Optional[int],
             for line in process.stdout:
                 file.write(line)
                 output = output[-50:] + [line]
-                if SHOWN.search(line):
-                    print('  ' + line.rstrip()[-160:], flush=True)
+                found = SHOWN.search(line.rstrip())
+                if found:
+                    print('  ' + found.group(0)[:160], flush=True)
         code = process.wait()
     finally:
         if process.poll() is None:
@@ -182,7 +185,9 @@ def inspect_config(path: Path) -> Dict[str, Any]:
     from mmengine.registry import MODELS, init_default_scope
     cfg = Config.fromfile(str(path))
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model)
+    with warnings.catch_warnings():  # the training has shown them
+        warnings.simplefilter('ignore')
+        model = MODELS.build(cfg.model)
     return dict(iterations=int(cfg.train_cfg.max_iters),
                 params=sum(p.numel() for p in model.parameters()) / 1e6)
 

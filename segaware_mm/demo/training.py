@@ -55,6 +55,9 @@ def ensure_trained(title: str, config: str, options: Dict[str, Any],
 
     args = train_parser().parse_args([config, '--work-dir', work_dir])
     prepare_train(cfg, args)
+    # A name would make this the visualizer of the last training here, with its
+    # folder; without one it is called after the training.
+    cfg.get('visualizer', {}).pop('name', None)
     resumes = latest_checkpoint(work_dir) is not None
     set_start(cfg, 'auto' if resumes else None)
     check_scope(cfg)

@@ -24,7 +24,6 @@ from mmseg.structures import SegDataSample  # noqa: E402
 
 from segaware_mm.datasets.scenes.generate import generate_scenes  # noqa: E402
 from segaware_mm.engine.prepare import use_plain_batchnorm  # noqa: E402
-from segaware_mm.engine.train import main as run_train  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
 ALIAS = 'configs/ranet_r101_cityscapes.py'
@@ -255,11 +254,11 @@ def test_cityscapes_trains_on_scenes_in_its_layout(tmp_path, run_command, losses
     assert (work / 'iter_2.pth').is_file()
 
 
-def test_without_the_dataset_there_is_one_clear_error(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    code = run_train([str(REPO / ALIAS), '--cfg-options', 'data_root=nowhere'])
-    text = ''.join(capfd.readouterr())
-    assert code == 2
+def test_without_the_dataset_there_is_one_clear_error(tmp_path, run_command):
+    done = run_command('tools/train.py', REPO / ALIAS, '--cfg-options',
+                       'data_root=nowhere')
+    text = done.stdout + done.stderr
+    assert done.returncode == 2
     assert text.count('error: ') == 1 and 'Traceback' not in text, text
     for part in (tmp_path / 'nowhere', 'make_scenes.py --layout cityscapes',
                  'https://www.cityscapes-dataset.com'):
