@@ -89,7 +89,7 @@ def load_checkpoint(path: str) -> Any:
             map_location='cpu',
             weights_only=restricts_by_default(),
             mmap=zipfile.is_zipfile(path))
-    except (UnpicklingError, EOFError, RuntimeError, ValueError, KeyError,
+    except (UnpicklingError, EOFError, OSError, RuntimeError, ValueError, KeyError,
             AttributeError, TypeError, IndexError, AssertionError) as error:
         raise CheckpointFileError(_explain(path, error)) from error
 

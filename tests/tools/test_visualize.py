@@ -162,8 +162,9 @@ def test_a_checkpoint_that_is_absent_or_damaged(ranet, draw, tmp_path):
           'w.pth')
     cut = tmp_path / 'cut.pth'
     whole = ranet[1].read_bytes()
-    cut.write_bytes(whole[:len(whole) // 2])
-    fails(draw(ranet[0], cut, ranet[2]), 'cut.pth', 'cut short')
+    for length in (5000, len(whole) // 2):  # torch fails in different ways
+        cut.write_bytes(whole[:length])
+        fails(draw(ranet[0], cut, ranet[2]), 'cut.pth', 'cut short')
 
 
 def test_a_config_that_is_absent(ranet, draw, tmp_path):
