@@ -101,7 +101,7 @@ def test_a_resumed_training_has_what_is_left_of_the_budget(runner):
     made.train()
     assert not second.ended and second.used >= first.used
     assert slow.ran + again.ran == list(range(8))  # none twice, none left out
-    third = TimeBudgetHook(1.)  # used up before it starts: one step at most
+    third = TimeBudgetHook(0.01)  # used up before it starts: one step at most
     late = Slow()
     runner(late, third, resume=True, **{'train_cfg.max_iters': 12}).train()
     assert third.ended and late.ran == [8]
