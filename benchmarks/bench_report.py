@@ -92,7 +92,7 @@ def revision() -> Optional[str]:
             check=True, timeout=20).stdout.strip()
             for words in (['rev-parse', '--short', 'HEAD'],
                           ['status', '--porcelain', '--', 'segaware_mm',
-                           'configs', 'benchmarks'])]
+                           'configs'])]
     except (OSError, subprocess.SubprocessError):
         return None
     return found[0] + ('+' if found[1] else '')

@@ -182,11 +182,11 @@ def run(arguments: Sequence[str], console: Path, threads: Optional[int],
 def inspect_config(path: Path) -> Dict[str, Any]:
     """Return ``iterations`` and ``params`` (M) of a dumped config."""
     from mmengine.config import Config
-    from mmengine.registry import MODELS, init_default_scope
+    from mmengine.registry import MODELS, DefaultScope
     cfg = Config.fromfile(str(path))
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    with warnings.catch_warnings():  # the training has shown them
-        warnings.simplefilter('ignore')
+    scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope'))
+    with scope, warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the training has shown them
         model = MODELS.build(cfg.model)
     return dict(iterations=int(cfg.train_cfg.max_iters),
                 params=sum(p.numel() for p in model.parameters()) / 1e6)

@@ -102,8 +102,10 @@ class InterruptHook(Hook):
         self._before: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Take over the signal, in the main thread alone."""
-        if threading.current_thread() is threading.main_thread():
+        """Take over the signal, in the main thread, and not in a background
+        job: its shell has it ignored, so that Ctrl-C is for others."""
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._before = signal.signal(signal.SIGINT, self._on_signal)
 
     def _on_signal(self, number: int, frame: Any) -> None:

@@ -146,6 +146,14 @@ def test_the_second_ctrl_c_ends_at_once(runner):
     assert slow.ran == [0, 1] and hook.pressed
 
 
+def test_a_background_job_is_deaf_to_ctrl_c(runner):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as its shell does
+    slow, hook = Slow(), InterruptHook()
+    runner(hook, Press(at=2), slow).train()
+    assert slow.ran == list(range(8)) and not hook.pressed
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_ctrl_c_in_a_validation_ends_it(runner):
     progress = ProgressHook('tiny')
     with pytest.raises(KeyboardInterrupt):

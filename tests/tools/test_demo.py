@@ -106,7 +106,12 @@ def test_ctrl_c_leaves_a_run_to_go_on_with(demo, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(ProgressHook, 'after_train_iter', press)
-    code, out, err = demo()
+    # As in a terminal: a background shell would start us with it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = demo()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130 and 'stopped; the same command goes on from here' in err
     assert 'Traceback' not in err and 'mIoU' not in out
     assert not record_in(tmp_path)['finished']
