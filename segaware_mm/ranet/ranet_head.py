@@ -8,7 +8,7 @@ Shapes: c3, c4 the two backbone maps; M = channels; C classes.
 """
 
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmcv.cnn import ConvModule
@@ -24,11 +24,17 @@ from .region_interaction import RegionInteraction
 #: Of boundary maps, whatever the ignored label is.
 IGNORED_BOUNDARY = 255
 LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
+#: One number, or one for each of several maps that are joined.
+Several = Union[int, Sequence[int]]
 
 
 def cross_entropy(weight: float) -> dict:
     """Config of mmseg's cross entropy, the mean over the pixels not ignored."""
     return dict(type='CrossEntropyLoss', loss_weight=weight, avg_non_ignore=True)
+
+
+def _as_tuple(value: Several) -> tuple:
+    return tuple(value) if isinstance(value, (list, tuple)) else (value, )
 
 
 @dataclass
@@ -51,11 +57,13 @@ class RANetHead(BaseDecodeHead):
     Losses: 1.0 CE(classes) + 0.4 CE(auxiliary classes) + 0.2 CE(boundary)
     + 0.08 CE(auxiliary boundary), all at label size.
 
-    Where the two maps differ in size the smaller is resized to the larger, so
-    that regions are built at the finer one.
+    Where maps differ in size all are resized to the largest, so that regions
+    are built at the finest one. c3 or c4 may itself be several maps of the
+    backbone, concatenated: ``in_index=(2, (1, 2)), in_channels=(256, (128,
+    256))`` (ours; the paper reads one map each).
 
     Args:
-        in_channels (Sequence[int]): Channels of c3 and c4.
+        in_channels (Sequence[int | Sequence[int]]): Channels of c3 and c4.
         channels (int): M, 512 in the paper's models.
         construction (dict | None): Arguments of :class:`RegionConstruction`.
         interaction (dict | None): Arguments of :class:`RegionInteraction`.
@@ -69,10 +77,15 @@ class RANetHead(BaseDecodeHead):
             :class:`GenerateRegionBoundary`).
         **kwargs: As in mmseg's ``BaseDecodeHead``; ``in_index`` defaults to
             (2, 3) and ``act_cfg`` to a leaky ReLU of slope 0.01.
+
+    Raises:
+        ValueError: ``in_channels`` and ``in_index`` do not name two inputs of
+            the same structure, ``input_transform`` is another than
+            'multiple_select', or ``out_channels`` is not ``num_classes``.
     """
 
     def __init__(self,
-                 in_channels: Tuple[int, int],
+                 in_channels: Sequence[Several],
                  channels: int,
                  *,
                  construction: Optional[dict] = None,
@@ -83,14 +96,21 @@ class RANetHead(BaseDecodeHead):
                  loss_boundary: dict = cross_entropy(0.2),  # noqa: B008
                  loss_aux_boundary: dict = cross_entropy(0.08),  # noqa: B008
                  boundary_radius: float = 2,
-                 in_index: Tuple[int, int] = (2, 3),
+                 in_index: Sequence[Several] = (2, 3),
                  input_transform: str = 'multiple_select',
                  act_cfg: dict = LEAKY,
                  **kwargs) -> None:
-        if len(in_channels) != 2 or len(in_index) != 2:
+        widths, places = ([_as_tuple(part) for part in _as_tuple(parts)]
+                          for parts in (in_channels, in_index))
+        if len(widths) != 2 or [*map(len, widths)] != [*map(len, places)]:
             raise ValueError(
-                'RANetHead reads two maps: in_channels and in_index must have '
-                f'two elements, got {in_channels} and {in_index}.')
+                'RANetHead has two inputs: in_channels and in_index must have '
+                'two elements, each a number, or both lists of one length; got '
+                f'in_channels={in_channels} and in_index={in_index}.')
+        if input_transform != 'multiple_select':
+            raise ValueError("input_transform must be 'multiple_select', got "
+                             f'{input_transform!r}; in_index says which maps '
+                             'are concatenated.')
         super().__init__(
             in_channels,
             channels,
@@ -103,6 +123,7 @@ class RANetHead(BaseDecodeHead):
             raise ValueError('RANetHead needs a logit for every class: leave '
                              f'out_channels at num_classes={self.num_classes}, '
                              f'got {self.out_channels}.')
+        self.places = places
         aux_channels = aux_channels or channels
         self.loss_aux = MODELS.build(loss_aux)
         self.loss_boundary = MODELS.build(loss_boundary)
@@ -111,7 +132,7 @@ class RANetHead(BaseDecodeHead):
 
         # Convolution bias and no activation, as released.
         self.aux_conv = ConvModule(
-            in_channels[0], aux_channels, 3, padding=1, bias=True,
+            sum(widths[0]), aux_channels, 3, padding=1, bias=True,
             conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=None)
         self.aux_conv_seg = nn.Conv2d(aux_channels, self.num_classes, 1)
         self.aux_conv_boundary = nn.Conv2d(aux_channels, 2, 1)
@@ -119,21 +140,25 @@ class RANetHead(BaseDecodeHead):
 
         shared = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg,
                       act_cfg=self.act_cfg)
-        self.features = ConvModule(in_channels[1], channels, 3, padding=1,
+        self.features = ConvModule(sum(widths[1]), channels, 3, padding=1,
                                    **shared)
         self.interaction = RegionInteraction(channels, channels,
                                              **{**shared, **(interaction or {})})
         self.fuse = ConvModule(2 * channels, channels, 3, padding=1, **shared)
         self.conv_boundary = nn.Conv2d(channels, 2, 1)
 
-    def _select(self, inputs: List[Tensor]) -> Tuple[Tensor, Tensor]:
-        """Return c3 and c4 at the size of the larger."""
-        c3, c4 = self._transform_inputs(inputs)
-        size = tuple(max(a, b) for a, b in zip(c3.shape[2:], c4.shape[2:]))
-        c3, c4 = (x if tuple(x.shape[2:]) == size else resize(
-            x, size=size, mode='bilinear', align_corners=self.align_corners)
-                  for x in (c3, c4))
-        return c3, c4
+    def _select(self, inputs: List[Tensor]) -> List[Tensor]:
+        """Return c3 and c4 at the size of the largest map that is read."""
+        maps = {k: inputs[k] for places in self.places for k in places}
+        size = torch.Size(
+            max(x.shape[axis] for x in maps.values()) for axis in (2, 3))
+        maps = {
+            k: x if x.shape[2:] == size else resize(
+                x, size=size, mode='bilinear', align_corners=self.align_corners)
+            for k, x in maps.items()
+        }
+        return [maps[k[0]] if len(k) == 1 else torch.cat([maps[j] for j in k], 1)
+                for k in self.places]
 
     def forward_all(self, inputs: List[Tensor]) -> RANetOutput:
         """Return all four maps and the regions.

@@ -61,6 +61,27 @@ def test_shapes(sizes, mode):
     assert out.regions.shape == sizes[0]
 
 
+def test_an_input_of_several_maps_is_their_concatenation():
+    head = build_head(in_index=(1, (0, 1)), in_channels=(8, (6, 8))).eval()
+    small, large = feature_maps(sizes=((5, 6), (9, 11)))
+    out = head.forward_all([small, large])
+    grown = torch.nn.functional.interpolate(
+        small, (9, 11), mode='bilinear', align_corners=True)
+    alone = build_head(in_index=(0, 1), in_channels=(8, 14)).eval()
+    alone.load_state_dict(head.state_dict())
+    same = alone.forward_all([large, torch.cat([grown, large], 1)])
+    torch.testing.assert_close(out.logits, same.logits)
+    torch.testing.assert_close(out.aux_logits, same.aux_logits)
+
+
+@pytest.mark.parametrize('wrong', [
+    dict(in_index=(0, 1, 2)), dict(in_channels=8), dict(in_index=(0, (0, 1))),
+    dict(input_transform='resize_concat')])
+def test_wrong_inputs_are_named(wrong):
+    with pytest.raises(ValueError, match='in_index'):
+        build_head(**wrong)
+
+
 @pytest.mark.parametrize('mode', MODES)
 def test_losses_have_the_published_weights(mode):
     head = build_head(mode).train()
@@ -228,7 +249,7 @@ def test_region_attention_is_a_brick_of_the_root_registry():
 def test_errors_name_the_argument():
     with pytest.raises(ValueError, match="mode must be 'released' or 'paper'"):
         RegionInteraction(4, 4, mode='fast')
-    with pytest.raises(ValueError, match='RANetHead reads two maps'):
+    with pytest.raises(ValueError, match='RANetHead has two inputs'):
         build_head(in_channels=(6, ))
     construction = RegionConstruction()
     with pytest.raises(ValueError, match=r'boundary_logits must have shape'):
