@@ -1,5 +1,7 @@
 """Argument checks whose messages name the argument, what was found and wanted."""
 
+import math
+import numbers
 from typing import Sequence
 
 import torch
@@ -43,3 +45,23 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}"
                          f'; got {value!r}.')
+
+
+def check_number(name: str, value: float, low: float, high: float = math.inf,
+                 integer: bool = False) -> None:
+    """Raise unless ``value`` is a number in [low, high].
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The argument.
+        low: Least value allowed.
+        high: Largest value allowed.
+        integer: Wants an integer.
+    """
+    kinds = numbers.Integral if integer else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name} must be {'an integer' if integer else 'a number'}"
+                        f', got {value!r}.')
+    if not low <= value <= high:
+        wanted = f'at least {low}' if math.isinf(high) else f'in [{low}, {high}]'
+        raise ValueError(f'{name} must be {wanted}, got {value}.')

@@ -19,16 +19,19 @@ device) or ``'reference'`` (slow, dense, float64-friendly). numba decides near-t
 threshold in float64, torch in the dtype of its input.
 """
 
+import math
 from typing import List
 
 import torch
 from torch import Tensor
 
-from .checks import check_choice, check_same, check_tensor
+from .checks import check_choice, check_number, check_same, check_tensor
 from .divergence import DIVERGENCES, bernoulli_divergence, jensen_shannon_divergence
 from .implementation import choose
 from .lines import LINES, max_along_lines
 
+#: How :func:`boundary_target` draws.
+BOUNDARY_RULES = ('clean', 'released')
 _IMPLEMENTATIONS = ('numba', 'torch', 'reference')
 
 
@@ -147,6 +150,7 @@ def construct_regions(probs: Tensor,
             message names the argument.
     """
     _check_maps(probs, boundary, divergence, line)
+    check_number('threshold', threshold, -math.inf)
     dtype = _common_dtype(probs, boundary)
     probs, boundary = probs.detach().to(dtype), boundary.detach().to(dtype)
     if len(probs) == 0:
@@ -243,9 +247,7 @@ def region_representatives(membership: Tensor,
     check_tensor('labels', labels, '(B, N)', 2, floating=False)
     check_same('labels', labels.shape,
                f'membership {tuple(membership.shape)}', membership.shape)
-    if num_representatives < 1:
-        raise ValueError('num_representatives must be at least 1, got '
-                         f'{num_representatives}.')
+    check_number('num_representatives', num_representatives, 1, integer=True)
     # Two stable sorts: by J downwards, then by region, keep index order on ties.
     by_score = membership.sort(dim=1, descending=True, stable=True)[1]
     regions, by_region = labels.gather(1, by_score).sort(dim=1, stable=True)
@@ -284,15 +286,17 @@ def boundary_target(labels: Tensor,
         TypeError, ValueError: A wrong shape, dtype, radius or rule.
     """
     check_tensor('labels', labels, '(B, H, W)', 3, floating=False)
-    check_choice('rule', rule, ('clean', 'released'))
-    if radius < 1:
-        raise ValueError(f'radius must be at least 1, got {radius}.')
+    check_choice('rule', rule, BOUNDARY_RULES)
+    check_number('radius', radius, 1)
     if rule == 'released':
         # The frame is one ring of "no class", two for no radius in use.
         wide = torch.nn.functional.pad(labels.long(), (1, 1, 1, 1), value=-1)
         has_contour = (wide > 0) & (wide != ignore_index)
         edge = _differs_within(wide, radius, has_contour, either=True)
         return edge[:, 1:-1, 1:-1].to(labels.dtype)
+    if labels.dtype == torch.int8:
+        raise TypeError('labels is int8, which cannot hold 255, the mark of '
+                        'ignored pixels in the result; use uint8 or int64.')
     valid = labels != ignore_index
     edge = _differs_within(labels, radius, valid, either=False)
     return edge.to(labels.dtype).masked_fill_(~valid, 255)

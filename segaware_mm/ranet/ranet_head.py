@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from ..ops.region_attention import boundary_target
 from .region_construction import RegionConstruction, Regions
-from .region_interaction import RegionInteraction
+from .region_interaction import LEAKY, RegionInteraction
 
 #: Of boundary maps, whatever the ignored label is.
 IGNORED_BOUNDARY = 255
-LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
 #: One number, or one for each of several maps that are joined.
 Several = Union[int, Sequence[int]]
 

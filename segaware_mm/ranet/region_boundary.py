@@ -4,7 +4,8 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from ..ops.region_attention import boundary_target
+from ..ops.checks import check_choice, check_number
+from ..ops.region_attention import BOUNDARY_RULES, boundary_target
 
 
 @TRANSFORMS.register_module()
@@ -30,6 +31,8 @@ class GenerateRegionBoundary(BaseTransform):
                  radius: float = 2,
                  ignore_index: int = 255,
                  rule: str = 'clean') -> None:
+        check_number('radius', radius, 1)
+        check_choice('rule', rule, BOUNDARY_RULES)
         self.radius = radius
         self.ignore_index = ignore_index
         self.rule = rule

@@ -3,14 +3,18 @@
 Shapes: B batch, C classes, H x W map, N = H*W positions in raster order.
 """
 
+import math
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ..ops.checks import check_choice, check_number
+from ..ops.divergence import DIVERGENCES
+from ..ops.lines import LINES
 from ..ops.region_attention import (
     construct_regions,
     region_membership,
@@ -53,6 +57,10 @@ class RegionConstruction(BaseModule):
             first. Bounds time and memory where a map falls into thousands of
             regions.
         impl (str): See :func:`segaware_mm.ops.region_attention.construct_regions`.
+
+    Raises:
+        TypeError, ValueError: An argument is of another kind or out of range;
+            the message names it.
     """
 
     def __init__(self,
@@ -60,13 +68,17 @@ class RegionConstruction(BaseModule):
                  num_representatives: int = 8,
                  divergence: str = 'bernoulli',
                  line: str = 'interpolated',
-                 max_representatives: int = None,
+                 max_representatives: Optional[int] = None,
                  impl: str = 'auto',
-                 init_cfg: dict = None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        if max_representatives is not None and max_representatives < 1:
-            raise ValueError('max_representatives must be None or at least 1, '
-                             f'got {max_representatives}.')
+        check_number('threshold', threshold, -math.inf)
+        check_number('num_representatives', num_representatives, 1, integer=True)
+        check_choice('divergence', divergence, DIVERGENCES)
+        check_choice('line', line, LINES)
+        if max_representatives is not None:
+            check_number('max_representatives', max_representatives, 1,
+                         integer=True)
         self.threshold = threshold
         self.num_representatives = num_representatives
         self.divergence = divergence

@@ -4,7 +4,7 @@ Shapes: B batch, M channels, H x W map, N = H*W, R representatives (padded).
 J is the membership, r a representative, phi(R_q) those of region q.
 """
 
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 from mmcv.cnn import ConvModule
@@ -12,9 +12,13 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ..ops.checks import check_choice
 from . import paper_messages, released_messages
 from .region_construction import Regions
 from .representatives import RepresentativeConv
+
+#: The released activation.
+LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
 
 
 @MODELS.register_module()
@@ -48,6 +52,10 @@ class RegionInteraction(BaseModule):
             order) or 1 (independent of the order).
         conv_cfg, norm_cfg, act_cfg: As in mmcv; the released activation is a
             leaky ReLU of slope 0.01, our default.
+
+    Raises:
+        ValueError: ``mode``, ``global_norm``, ``scale`` or
+            ``representative_kernel`` is none of the values above.
     """
 
     def __init__(self,
@@ -55,22 +63,22 @@ class RegionInteraction(BaseModule):
                  channels: int,
                  mode: str = 'released',
                  global_norm: str = 'joint',
-                 scale: float = 1.,
+                 scale: Union[float, str] = 1.,
                  representative_kernel: int = 3,
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: Optional[dict] = None,
-                 act_cfg: Optional[dict] = None,
+                 act_cfg: Optional[dict] = LEAKY,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        if mode not in ('released', 'paper'):
-            raise ValueError(f"mode must be 'released' or 'paper', got {mode!r}.")
-        if global_norm not in ('joint', 'per_region'):
-            raise ValueError("global_norm must be 'joint' or 'per_region', got "
-                             f'{global_norm!r}.')
+        check_choice('mode', mode, ('released', 'paper'))
+        check_choice('global_norm', global_norm, ('joint', 'per_region'))
+        if scale == 'sqrt':
+            scale = channels**-0.5
+        elif isinstance(scale, str):
+            raise ValueError(f"scale must be a number or 'sqrt', got {scale!r}.")
         self.mode = mode
         self.global_norm = global_norm
-        self.scale = channels**-0.5 if scale == 'sqrt' else float(scale)
-        act_cfg = act_cfg or dict(type='LeakyReLU', negative_slope=0.01)
+        self.scale = float(scale)
         block = dict(kernel_size=3, padding=1, conv_cfg=conv_cfg,
                      norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.value = ConvModule(in_channels, channels, **block)

@@ -8,6 +8,7 @@ from typing import List, Optional, Tuple
 
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ class RepresentativeConv(BaseModule):
                  act_cfg: Optional[dict]) -> None:
         super().__init__()
         if kernel_size not in (1, 3):
-            raise ValueError('kernel_size over representatives must be 1 or 3, '
+            raise ValueError('representative_kernel must be 1 or 3, '
                              f'got {kernel_size}.')
         self.conv = nn.Conv1d(channels, channels, kernel_size,
                               padding=kernel_size // 2, bias=norm_cfg is None)
@@ -79,13 +80,15 @@ class RepresentativeConv(BaseModule):
         columns = rows.t()[None, :, :, None]  # (1, C, all, 1), for 2-D norms
         # One value has no variance: torch refuses to train on it. SyncBN may
         # see more on other processes, which wait for this one, so it is called.
-        alone = (self.training and rows.shape[0] == 1
-                  and not isinstance(self.norm, nn.SyncBatchNorm))
-        if alone:
-            norm = self.norm
+        norm = self.norm
+        waited_for = isinstance(norm, nn.SyncBatchNorm) and dist.is_distributed()
+        own_statistics = self.training or norm.running_mean is None
+        if own_statistics and rows.shape[0] == 1 and not waited_for:
+            if norm.running_mean is None:
+                return rows
             columns = nn.functional.batch_norm(
                 columns, norm.running_mean, norm.running_var, norm.weight,
                 norm.bias, training=False, eps=norm.eps)
         else:
-            columns = self.norm(columns)
+            columns = norm(columns)
         return columns[0, :, :, 0].t()

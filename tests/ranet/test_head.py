@@ -12,6 +12,7 @@ from segaware_mm.ranet.ranet_head import RANetHead
 from segaware_mm.ranet.region_attention import RegionAttention
 from segaware_mm.ranet.region_construction import RegionConstruction
 from segaware_mm.ranet.region_interaction import RegionInteraction
+from segaware_mm.ranet.representatives import RepresentativeConv
 
 BN = dict(type='BN', requires_grad=True)
 MODES = ('released', 'paper')
@@ -246,9 +247,35 @@ def test_region_attention_is_a_brick_of_the_root_registry():
     assert given(features, classes, boundary).shape == (2, 8, 7, 5)
 
 
+@pytest.mark.parametrize('norm', [BN, dict(type='SyncBN'),
+                                  dict(type='BN', track_running_stats=False)])
+def test_one_representative_trains_under_every_batch_norm(norm):
+    conv = RepresentativeConv(4, 1, norm, None)
+    values, real = torch.randn(1, 1, 4), torch.ones(1, 1, dtype=torch.bool)
+    for training in (True, False):
+        assert conv.train(training)(values, real).isfinite().all()
+
+
+def test_no_activation_means_none():
+    brick = RegionInteraction(4, 4, act_cfg=None)
+    assert brick.after_collect.act is None and not brick.value.with_activation
+
+
 def test_errors_name_the_argument():
-    with pytest.raises(ValueError, match="mode must be 'released' or 'paper'"):
+    with pytest.raises(ValueError, match="mode must be one of 'released', 'paper'"):
         RegionInteraction(4, 4, mode='fast')
+    with pytest.raises(ValueError, match="scale must be a number or 'sqrt'"):
+        RegionInteraction(4, 4, scale='x')
+    with pytest.raises(ValueError, match='representative_kernel must be 1 or 3'):
+        RegionInteraction(4, 4, representative_kernel=2)
+    with pytest.raises(TypeError, match="threshold must be a number, got 'a'"):
+        RegionConstruction(threshold='a')
+    with pytest.raises(TypeError, match='num_representatives must be an integer'):
+        RegionConstruction(num_representatives='8')
+    with pytest.raises(ValueError, match='divergence must be one of'):
+        RegionConstruction(divergence='kl')
+    with pytest.raises(ValueError, match="rule must be one of 'clean'"):
+        TRANSFORMS.build(dict(type='GenerateRegionBoundary', rule='thin'))
     with pytest.raises(ValueError, match='RANetHead has two inputs'):
         build_head(in_channels=(6, ))
     construction = RegionConstruction()
