@@ -8,7 +8,7 @@ Shapes: c3, c4 the two backbone maps; M = channels; C classes.
 """
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
 from mmcv.cnn import ConvModule

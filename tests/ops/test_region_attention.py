@@ -498,7 +498,7 @@ def test_errors_of_the_other_functions():
     with pytest.raises(ValueError, match='num_representatives must be at least 1'):
         ops.region_representatives(torch.rand(1, 20), torch.zeros(1, 20).long(), 0)
     with pytest.raises(TypeError, match='labels is int8'):
-        boundary_target(torch.zeros(1, 3, 3, dtype=torch.int8))
+        ops.boundary_target(torch.zeros(1, 3, 3, dtype=torch.int8))
     with pytest.raises(ValueError, match='radius must be at least 1'):
         ops.boundary_target(torch.zeros(1, 4, 4).long(), 0)
 
