@@ -50,6 +50,30 @@ STRIDE8 = {
     f'{HEAD}.interaction.scale': 'sqrt',
     f'{HEAD}.interaction.representative_kernel': '1',
 }
+#: Classes from layer 3, features from layers 2 and 3, all at stride 8.
+FUSED = {
+    **STRIDE8,
+    f'{HEAD}.in_index': '(2,(1,2))',
+    f'{HEAD}.in_channels': '(256,(128,256))',
+}
+
+
+def _weights(**weights: float) -> Dict[str, str]:
+    """Options that give the losses of these names these weights."""
+    return {
+        f'{HEAD}.loss_{loss}.{key}': value
+        for loss, weight in weights.items()
+        for key, value in (('type', 'CrossEntropyLoss'),
+                           ('loss_weight', str(weight)),
+                           ('avg_non_ignore', 'True'))
+    }
+
+
+#: Three units of class losses in all, as many as DAHead's three branches have.
+STRONG = {
+    **FUSED,
+    **_weights(decode=2., aux=1., boundary=.6, aux_boundary=.24)
+}
 LONG = {
     'train_cfg.max_iters': '1200',
     'train_cfg.val_interval': '1200',
@@ -80,6 +104,11 @@ ROWS: Tuple[Row, ...] = (
            interaction__scale='sqrt'),
     _ranet('stride8', 'A: regions at stride 8, 1/sqrt(M), kernel 1', STRIDE8),
     _ranet('paper', 'A, mode paper', STRIDE8, interaction__mode='paper'),
+    _ranet('fused', 'B: A, classes from layer 3, features from layers 2 and 3',
+           FUSED),
+    _ranet('strong', 'C: B, loss weights 2, 1, 0.6, 0.24', STRONG),
+    _ranet('zero-init', 'C, context starts at zero', STRONG,
+           interaction__zero_init='True'),
     _ranet('threshold-0.9', 'A, threshold 0.9', STRIDE8,
            construction__threshold='0.9'),
     _ranet('threshold-0.95', 'A, threshold 0.95', STRIDE8,

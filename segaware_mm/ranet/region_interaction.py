@@ -50,12 +50,16 @@ class RegionInteraction(BaseModule):
             'sqrt' for 1 / sqrt(M).
         representative_kernel (int): 3 (released: a convolution along the raster
             order) or 1 (independent of the order).
+        zero_init (bool): Start with a context of zeros (the weight of the last
+            norm is 0), so that a short training first learns without it
+            (ours; needs ``norm_cfg``).
         conv_cfg, norm_cfg, act_cfg: As in mmcv; the released activation is a
             leaky ReLU of slope 0.01, our default.
 
     Raises:
         ValueError: ``mode``, ``global_norm``, ``scale`` or
-            ``representative_kernel`` is none of the values above.
+            ``representative_kernel`` is none of the values above, or
+            ``zero_init`` finds no norm.
     """
 
     def __init__(self,
@@ -65,6 +69,7 @@ class RegionInteraction(BaseModule):
                  global_norm: str = 'joint',
                  scale: Union[float, str] = 1.,
                  representative_kernel: int = 3,
+                 zero_init: bool = False,
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: Optional[dict] = None,
                  act_cfg: Optional[dict] = LEAKY,
@@ -89,6 +94,16 @@ class RegionInteraction(BaseModule):
         self.after_collect = RepresentativeConv(*along)
         self.after_interact = RepresentativeConv(*along)
         self.after_distribute = ConvModule(channels, channels, **block)
+        self.zero_init = zero_init
+        if zero_init and getattr(self.after_distribute.norm, 'weight', None) is None:
+            raise ValueError('zero_init needs a norm with a weight, got '
+                             f'norm_cfg={norm_cfg!r}.')
+
+    def init_weights(self) -> None:
+        """Initialise as mmengine does, then as ``zero_init`` wants."""
+        super().init_weights()
+        if self.zero_init:
+            torch.nn.init.zeros_(self.after_distribute.norm.weight)
 
     def forward(self, features: Tensor, regions: Regions) -> Tensor:
         """Return the context (B, M, H, W) of features (B, in_channels, H, W).

@@ -256,6 +256,17 @@ def test_one_representative_trains_under_every_batch_norm(norm):
         assert conv.train(training)(values, real).isfinite().all()
 
 
+def test_zero_init_starts_without_context():
+    head = build_head(interaction=dict(zero_init=True)).eval()
+    head.init_weights()
+    seen = []
+    head.interaction.register_forward_hook(lambda m, i, out: seen.append(out))
+    head(feature_maps())
+    assert not seen[0].any()
+    with pytest.raises(ValueError, match='zero_init needs a norm'):
+        RegionInteraction(4, 4, zero_init=True)
+
+
 def test_no_activation_means_none():
     brick = RegionInteraction(4, 4, act_cfg=None)
     assert brick.after_collect.act is None and not brick.value.with_activation
