@@ -74,6 +74,12 @@ STRONG = {
     **FUSED,
     **_weights(decode=2., aux=1., boundary=.6, aux_boundary=.24)
 }
+#: A peer on the same features as FUSED: layers 2 and 3, at stride 8.
+PEER_FUSED = {
+    f'{HEAD}.in_index': '(1,2)',
+    f'{HEAD}.in_channels': '(128,256)',
+    f'{HEAD}.input_transform': 'resize_concat',
+}
 LONG = {
     'train_cfg.max_iters': '1200',
     'train_cfg.val_interval': '1200',
@@ -98,6 +104,10 @@ ROWS: Tuple[Row, ...] = (
     _peer('psp', 'PSPHead'),
     _peer('ocr', 'OCRHead'),
     _peer('da', 'DAHead'),
+    Row('fcn-fused', 'FCNHead on layers 2 and 3 at stride 8',
+        PEER.format('fcn'), tuple(PEER_FUSED.items()), True),
+    Row('da-fused', 'DAHead on layers 2 and 3 at stride 8', PEER.format('da'),
+        tuple(PEER_FUSED.items()), True),
     _ranet('released', 'RANet as released: stride 16, scale 1, kernel 3',
            RELEASED),
     _ranet('released-sqrt', 'released, scores scaled by 1/sqrt(M)', RELEASED,
