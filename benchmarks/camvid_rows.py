@@ -28,6 +28,17 @@ class Row(NamedTuple):
     is_peer: bool = False
 
 
+def _weights(**weights: float) -> Dict[str, str]:
+    """Options that give the losses of these names these weights."""
+    return {
+        f'{HEAD}.loss_{loss}.{key}': value
+        for loss, weight in weights.items()
+        for key, value in (('type', 'CrossEntropyLoss'),
+                           ('loss_weight', str(weight)),
+                           ('avg_non_ignore', 'True'))
+    }
+
+
 #: The published system: both maps of stride 16, unscaled scores, a
 #: convolution over the raster order of the representatives.
 RELEASED = {
@@ -36,10 +47,12 @@ RELEASED = {
     f'{HEAD}.interaction.mode': 'released',
     f'{HEAD}.interaction.scale': '1',
     f'{HEAD}.interaction.representative_kernel': '3',
+    f'{HEAD}.interaction.zero_init': 'False',
     f'{HEAD}.construction.threshold': '0.8',
     f'{HEAD}.construction.num_representatives': '8',
     f'{HEAD}.construction.divergence': 'bernoulli',
     f'{HEAD}.construction.line': 'interpolated',
+    **_weights(decode=1., aux=.4, boundary=.2, aux_boundary=.08),
 }
 #: Regions from the map of stride 8, scores scaled by 1 / sqrt(M), a 1x1
 #: convolution over representatives.
@@ -56,19 +69,6 @@ FUSED = {
     f'{HEAD}.in_index': '(2,(1,2))',
     f'{HEAD}.in_channels': '(256,(128,256))',
 }
-
-
-def _weights(**weights: float) -> Dict[str, str]:
-    """Options that give the losses of these names these weights."""
-    return {
-        f'{HEAD}.loss_{loss}.{key}': value
-        for loss, weight in weights.items()
-        for key, value in (('type', 'CrossEntropyLoss'),
-                           ('loss_weight', str(weight)),
-                           ('avg_non_ignore', 'True'))
-    }
-
-
 #: Three units of class losses in all, as many as DAHead's three branches have.
 STRONG = {
     **FUSED,
