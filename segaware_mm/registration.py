@@ -22,6 +22,18 @@ PARTS = (
     'segaware_mm.ranet.region_boundary',
     'segaware_mm.ranet.region_construction',
     'segaware_mm.ranet.region_interaction',
+    'segaware_mm.segaware.embedding_head',
+    'segaware_mm.segaware.embedding_loss',
+    'segaware_mm.segaware.embedding_net',
+    'segaware_mm.segaware.hypercolumn',
+    'segaware_mm.segaware.hypercolumn_head',
+    'segaware_mm.segaware.seg_aware_backbone',
+    'segaware_mm.segaware.seg_aware_conv',
+    'segaware_mm.segaware.seg_aware_filter',
+    'segaware_mm.segaware.seg_aware_head',
+    'segaware_mm.segaware.seg_aware_mean_field',
+    'segaware_mm.segaware.seg_aware_refiner',
+    'segaware_mm.segaware.vgg_taps',
 )
 
 _failures: Dict[str, str] = {}
