@@ -16,6 +16,7 @@ PARTS = (
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
     'segaware_mm.engine.runner',
+    'segaware_mm.evaluation.trimap_metric',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
     'segaware_mm.ranet.region_attention',
