@@ -34,6 +34,7 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_head',
     'segaware_mm.segaware.seg_aware_mean_field',
     'segaware_mm.segaware.seg_aware_refiner',
+    'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
 )
 
