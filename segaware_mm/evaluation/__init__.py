@@ -1,0 +1,1 @@
+"""Metrics that no upstream class covers."""

@@ -1,0 +1,1 @@
+"""Segmentation-aware convolution (Harley, Derpanis, Kokkinos, ICCV 2017)."""

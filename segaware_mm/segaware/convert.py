@@ -1,0 +1,95 @@
+"""Make the convolutions of a network segmentation-aware.
+
+Harley, Derpanis, Kokkinos (ICCV 2017) replace all 3x3 convolutions of VGG-16
+LargeFOV (conv1_1 to conv5_3 and fc6, 14 layers) and keep their weights.
+"""
+
+from typing import Any, Callable, List, Optional, Sequence, Union
+
+import torch
+from torch import nn
+
+from .seg_aware_conv import SegAwareConv2d
+
+Select = Union[None, Sequence[str], Callable[[str, nn.Conv2d], bool]]
+
+
+def convert_to_segaware(module: nn.Module, select: Select = None,
+                        **options: Any) -> List[str]:
+    """Replace plain convolutions by :class:`SegAwareConv2d`, in place.
+
+    Weights and biases are the same parameters as before (not copies), so an
+    optimizer that exists already keeps training them; the new hardnesses are
+    not in it.
+
+    Args:
+        module: The network. A convolution itself cannot be replaced in place.
+        select: Which layers: None for every square convolution of odd size
+            above 1 with "same" padding; a list of names as in
+            ``named_modules``; or a function of name and layer.
+        **options: ``hardness``, ``norm``, ``border``, ``normalize``, ``impl`` of
+            the new layers.
+
+    Returns:
+        Names of the replaced layers.
+
+    Raises:
+        TypeError: ``module`` is itself a convolution.
+        ValueError: ``select`` names a layer that is not there or cannot be
+            replaced, or nothing was selected.
+    """
+    if isinstance(module, nn.Conv2d):
+        raise TypeError('module is itself a convolution: build a SegAwareConv2d.')
+    plain = {name: layer for name, layer in module.named_modules()
+             if type(layer) is nn.Conv2d}
+    if select is None:
+        chosen = [name for name, layer in plain.items() if _why_not(layer) is None]
+    elif callable(select):
+        chosen = [name for name, layer in plain.items() if select(name, layer)]
+    else:
+        unknown = [name for name in select if name not in plain]
+        if unknown:
+            raise ValueError(
+                f'select names {unknown[0]!r}, which is no plain convolution of '
+                f'the module; there are {", ".join(plain) or "none"}.')
+        chosen = list(select)
+    if not chosen:
+        raise ValueError('select chose no convolution; there are '
+                         f'{", ".join(plain) or "none"}.')
+    for name in chosen:
+        why = _why_not(plain[name])
+        if why:
+            raise ValueError(f'{name} cannot become segmentation-aware: {why}.')
+    for name in chosen:
+        parent, _, last = name.rpartition('.')
+        setattr(module.get_submodule(parent), last, _aware(plain[name], options))
+    return chosen
+
+
+def _why_not(layer: nn.Conv2d) -> Optional[str]:
+    """Say why a layer cannot be replaced, None where it can."""
+    size, dilation = layer.kernel_size, layer.dilation
+    same = tuple(d * (k // 2) for k, d in zip(size, dilation))
+    if size[0] == 1 or size[0] != size[1] or size[0] % 2 == 0:
+        return f'its window is {size[0]}x{size[1]}, not odd and square above 1'
+    if layer.stride[0] != layer.stride[1] or dilation[0] != dilation[1]:
+        return 'its axes differ in stride or dilation'
+    if layer.padding != 'same' and tuple(layer.padding) != same:
+        return f'its padding is {layer.padding}, not {same}'
+    if layer.padding_mode != 'zeros':
+        return f'its padding_mode is {layer.padding_mode!r}'
+    return None
+
+
+def _aware(layer: nn.Conv2d, options: dict) -> SegAwareConv2d:
+    """The layer's segmentation-aware twin, with the same parameters."""
+    with torch.device('meta'):
+        new = SegAwareConv2d(
+            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride,
+            'same', layer.dilation, layer.groups, layer.bias is not None,
+            **options)
+    weight = layer.weight
+    new.weight, new.bias = weight, layer.bias
+    new.hardness = nn.Parameter(torch.full(
+        (1, ), new.initial_hardness, device=weight.device, dtype=weight.dtype))
+    return new.train(layer.training)

@@ -1,0 +1,53 @@
+"""A cascade of segmentation-aware filters (Harley et al., ICCV 2017)."""
+
+from typing import Optional
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..ops.local_attention import local_attention_mask, masked_mean
+
+
+@MODELS.register_module()
+class SegAwareFilter(BaseModule):
+    """Replace every logit by the mean of its segment nearby, a few times.
+
+    y_p = sum_t m_t(p) x_{p+t} / sum_t m_t(p), m = exp(-|hardness| d). The masks
+    are made once and serve all passes.
+
+    Args:
+        kernel_size (int): Odd window; the released filters are 9x9.
+        dilation (int): Pixels from tap to tap.
+        passes (int): How often; the released network has 2.
+        hardness (float): Released: 50, on L1 distances.
+        norm (str): 'l1', 'l2' or 'sq'.
+        learn (bool): Train the hardness.
+    """
+
+    def __init__(self,
+                 kernel_size: int = 9,
+                 dilation: int = 1,
+                 passes: int = 2,
+                 hardness: float = 50.,
+                 norm: str = 'l1',
+                 learn: bool = True,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if passes < 1:
+            raise ValueError(f'passes must be at least 1, got {passes}.')
+        self.kernel_size, self.dilation = kernel_size, dilation
+        self.passes, self.norm = passes, norm
+        self.hardness = nn.Parameter(torch.tensor([float(hardness)]),
+                                     requires_grad=learn)
+
+    def forward(self, logits: Tensor, embedding: Tensor) -> Tensor:
+        """Filter (B, C, H, W) by an embedding (B, E, H, W)."""
+        mask = local_attention_mask(
+            embedding, self.kernel_size, self.dilation, 1, self.norm, self.hardness,
+            'drop')
+        mask = mask.to(logits.dtype) if logits.dtype == torch.float64 else mask
+        for _ in range(self.passes):
+            logits = masked_mean(logits, mask, self.dilation)
+        return logits

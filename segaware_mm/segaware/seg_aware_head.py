@@ -1,0 +1,99 @@
+"""Any decode head, with segmentation-aware convolutions inside."""
+
+from typing import Any, List, Optional, Sequence, Union
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from .convert import convert_to_segaware
+from .embedding_source import EmbeddingSource, stack_labels
+from .guide import Guide, bind_guide
+
+
+class HeadWrapper(BaseModule):
+    """A module that stands where a decode head stands and has one inside.
+
+    Args:
+        head (dict): Any decode head of mmseg.
+        embedding (int | dict): See :class:`EmbeddingSource`.
+        loss_embed (dict | None): Loss on the embedding.
+        frozen_embedding (bool): Do not train the embedding from here.
+    """
+
+    def __init__(self, head: dict, embedding: Union[int, dict] = -1,
+                 loss_embed: Optional[dict] = None, frozen_embedding: bool = False,
+                 init_cfg: Any = None) -> None:
+        super().__init__(init_cfg)
+        self.head = MODELS.build(head)
+        self.source = EmbeddingSource(embedding, frozen_embedding, loss_embed)
+        # What a segmentor asks of its head.
+        self.align_corners = self.head.align_corners
+        self.num_classes = self.head.num_classes
+        self.out_channels = self.head.out_channels
+        self.ignore_index = self.head.ignore_index
+        self.threshold = getattr(self.head, 'threshold', None)
+
+
+@MODELS.register_module()
+class SegAwareHead(HeadWrapper):
+    """Shows an embedding to the aware convolutions of any decode head.
+
+    ::
+
+        decode_head=dict(
+            type='SegAwareHead',
+            embedding=dict(type='EmbeddingHead', in_channels=(64, 128, 256)),
+            loss_embed=dict(type='EmbeddingLoss', loss_weight=0.1),
+            head=dict(type='FCNHead', conv_cfg=dict(type='SegAwareConv2d'), ...))
+
+    Args:
+        head (dict): The head. Its convolutions are aware by ``conv_cfg``, or by
+            ``convert``.
+        embedding, loss_embed, frozen_embedding: See :class:`HeadWrapper`.
+        convert (Sequence[str] | str | None): Convolutions of the head to replace:
+            names, or 'all'.
+        conv_options (dict | None): ``hardness`` and so on of the converted ones.
+
+    Raises:
+        ValueError: No convolution of the head is segmentation-aware.
+    """
+
+    def __init__(self,
+                 head: dict,
+                 embedding: Union[int, dict] = -1,
+                 convert: Union[None, str, Sequence[str]] = None,
+                 conv_options: Optional[dict] = None,
+                 loss_embed: Optional[dict] = None,
+                 frozen_embedding: bool = False,
+                 init_cfg: Any = None) -> None:
+        super().__init__(head, embedding, loss_embed, frozen_embedding, init_cfg)
+        if convert is not None:
+            convert_to_segaware(self.head, None if convert == 'all' else convert,
+                                **(conv_options or {}))
+        self.guide = Guide()
+        if not bind_guide(self.head, self.guide):
+            raise ValueError(
+                f'head {type(self.head).__name__} has no segmentation-aware '
+                "convolution: give it conv_cfg=dict(type='SegAwareConv2d'), or set "
+                "convert='all'.")
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the head's logits."""
+        with self.guide.show(self.source(inputs)) as shown:
+            return shown.follow(self.head(inputs))
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: List,
+             train_cfg: Any) -> dict:
+        """Return the head's losses, and the embedding's."""
+        embedding = self.source(inputs)
+        with self.guide.show(embedding) as shown:
+            losses = shown.follow(self.head.loss(inputs, batch_data_samples, train_cfg))
+        return {**losses, **self.source.losses(
+            embedding, stack_labels(batch_data_samples), self.ignore_index)}
+
+    def predict(self, inputs: Sequence[Tensor], batch_img_metas: List[dict],
+                test_cfg: Any) -> Tensor:
+        """Return the head's logits at image size."""
+        with self.guide.show(self.source(inputs)):
+            return self.head.predict(inputs, batch_img_metas, test_cfg)
