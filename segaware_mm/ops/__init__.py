@@ -5,6 +5,15 @@ path takes ``impl`` (see :mod:`segaware_mm.ops.implementation`) and has a slow
 twin in :mod:`segaware_mm.ops.reference`.
 """
 
+from .local_attention import (
+                               embedding_loss,
+                               local_attention_mask,
+                               local_distance,
+                               mask_from_distance,
+                               masked_conv2d,
+                               masked_mean,
+)
+from .mean_field import segaware_mean_field
 from .region_attention import (
                                boundary_between,
                                boundary_target,
@@ -15,6 +24,8 @@ from .region_attention import (
 )
 
 __all__ = [
-    'boundary_between', 'boundary_target', 'construct_regions',
-    'region_membership', 'region_representatives', 'semantic_divergence'
+    'boundary_between', 'boundary_target', 'construct_regions', 'embedding_loss',
+    'local_attention_mask', 'local_distance', 'mask_from_distance',
+    'masked_conv2d', 'masked_mean', 'region_membership',
+    'region_representatives', 'segaware_mean_field', 'semantic_divergence'
 ]

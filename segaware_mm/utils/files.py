@@ -1,0 +1,43 @@
+"""Files appear whole or not at all: a name beside the target first."""
+
+import os
+from pathlib import Path
+from typing import List, Union
+
+
+def part_of(path: Union[str, Path]) -> Path:
+    """Return the name that ``path`` has while it is written."""
+    path = Path(path)
+    return path.parent / f'.{path.name}.{os.getpid()}.part'
+
+
+def write_atomic(path: Union[str, Path], content: bytes) -> None:
+    """Write a file so that it never lies half under its name.
+
+    Args:
+        path (str or Path): Where; folders are made as needed.
+        content (bytes): What to write.
+    """
+    part = part_of(path)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Union[str, Path], deep: bool = False) -> List[Path]:
+    """Remove what killed runs left of their writes.
+
+    Args:
+        folder (str or Path): It may be absent.
+        deep (bool): Whether the folders in it are looked through too.
+
+    Returns:
+        list[Path]: The paths removed.
+    """
+    parts = list(Path(folder).glob('**/.*.part' if deep else '.*.part'))
+    for part in parts:
+        part.unlink(missing_ok=True)  # several processes clean up
+    return parts
