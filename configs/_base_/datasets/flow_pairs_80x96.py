@@ -1,10 +1,10 @@
-"""Procedural flow pairs, 128x160, crops of 96x128.
+"""Procedural flow pairs, 80x96, crops of 64x80.
 
 Made by ``python tools/make_flow.py --out data/flow_pairs``.
 """
 dataset_type = 'FlowPairs'
 data_root = 'data/flow_pairs'
-crop_size = (96, 128)  # height, width
+crop_size = (64, 80)  # height, width
 train_pipeline = [
     dict(type='LoadFlowPair'),
     dict(type='FlowRandomCrop', crop_size=crop_size),

@@ -4,11 +4,11 @@ It is given what the plain network is not: which pixels of the first image belon
 to one layer, as the published embeddings learn from segmentations. The recipe is
 ours.
 """
-_base_ = ['./segaware-flownets_w16_1xb8-600i_flow-128x160.py']
+_base_ = ['./segaware-flownets_w16_1xb8-1500i_flow-80x96.py']
 model = dict(loss_embed=dict(type='EmbeddingLoss', loss_weight=0.1))
 train_pipeline = [
     dict(type='LoadFlowPair', with_layers=True),
-    dict(type='FlowRandomCrop', crop_size=(96, 128)),
+    dict(type='FlowRandomCrop', crop_size=(64, 80)),
     dict(type='FlowRandomFlip', prob=0.5),
     dict(type='FlowPhotometricJitter'),
     dict(type='PackFlowInputs')
