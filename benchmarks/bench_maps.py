@@ -1,8 +1,8 @@
-"""Class and boundary maps that stand for three moments of a training.
+"""Class and boundary maps that are made up; no model has seen an image.
 
-* ``trained``: the labels of a procedural scene; confident, noisy classes and
+* ``scene``: the labels of a procedural scene; confident, noisy classes and
   a noisy boundary map of these labels. A few regions, some large.
-* ``untrained``: every class equally likely, B = 0.5 everywhere. All pixels
+* ``uniform``: every class equally likely, B = 0.5 everywhere. All pixels
   are one region: the most pairs that membership can have.
 * ``noise``: independent random numbers; every second pixel is its own region.
 """
@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, one_hot
 
 from segaware_mm.ops.region_attention import boundary_target
 
-KINDS = ('trained', 'untrained', 'noise')
+KINDS = ('scene', 'uniform', 'noise')
 
 
 class Maps(NamedTuple):
@@ -66,7 +66,7 @@ def make_maps(kind: str, height: int, width: int, classes: int,
         raise ValueError(f'kind must be one of {", ".join(KINDS)}, got {kind!r}')
     shape = (1, classes, height, width)
     g = torch.Generator().manual_seed(seed)
-    if kind == 'untrained':
+    if kind == 'uniform':
         return Maps(torch.full(shape, 1 / classes),
                     torch.full((1, height, width), .5), '')
     if kind == 'noise':

@@ -84,7 +84,7 @@ def measure_head(row: Dict[str, Any]) -> Dict[str, Any]:
     build = whole_head if row['part'] == 'whole' else attention_only
 
     def job(size: Any) -> Any:
-        maps = make_maps(row['maps'] or 'trained', *size, row['classes'])
+        maps = make_maps(row['maps'] or 'scene', *size, row['classes'])
         return build(row['head'], row['in_channels'], row['channels'],
                      tuple(size), maps)
 

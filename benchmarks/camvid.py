@@ -73,6 +73,7 @@ def write_page(jobs: Sequence[Job], failures: Dict[str, str], command: str,
     """Write, or print, the table of what is finished."""
     results: List[Dict[str, Any]] = []
     missing: List[Tuple[str, str]] = []
+    waiting: List[Tuple[int, int]] = []
     for job in jobs:
         why, done = failures.get(job.name), None
         try:
@@ -83,7 +84,9 @@ def write_page(jobs: Sequence[Job], failures: Dict[str, str], command: str,
             results.append(done)
         else:
             missing.append((job.name, why or job.state()))
-    text = make_page(results, missing, command, today())
+            if job.row.is_peer:
+                waiting.append((job.iterations, job.seed))
+    text = make_page(results, missing, command, today(), waiting)
     if out is None:
         print('\n' + text)
     else:

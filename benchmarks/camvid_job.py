@@ -1,8 +1,8 @@
 """One row of the CamVid table: train it, go on with it, keep its result.
 
 In the row's work dir stand, beside what mmengine writes: ``row.json`` (the
-settings), ``console.log`` (all output) and, once it is finished,
-``result.json``.
+settings, and the environment of every start), ``console.log`` (all output)
+and, once it is finished, ``result.json``.
 """
 
 import json
@@ -25,6 +25,7 @@ from bench_report import (
     versions_line,
     write_text,
 )
+from camvid_config import config_facts
 from camvid_rows import Row
 
 #: What of a training's output is worth a line on the screen.
@@ -77,17 +78,61 @@ class Job:
         """What makes a result this row's."""
         return dict(config=self.row.config, options=sorted(self.options))
 
+    def facts(self) -> Dict[str, Any]:
+        """Return ``iterations`` and ``config_hash`` of the config as it is now.
+
+        Raises:
+            RowError: It cannot be read.
+        """
+        try:
+            return config_facts(str(ROOT / self.row.config), self.options)
+        except Exception as error:  # a config is a program
+            raise RowError(f'{self.row.config} cannot be read: {error}') from error
+
+    @property
+    def iterations(self) -> int:
+        """Iterations that the row trains for; 0 where the config cannot be read."""
+        try:
+            return self.facts()['iterations']
+        except RowError:
+            return 0
+
+    def saved(self) -> Dict[str, Any]:
+        """Return what ``row.json`` holds, nothing where it is absent."""
+        path = self.folder / 'row.json'
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def begin(self, environment: str) -> List[str]:
+        """Write ``row.json`` for a start; return the environments of all starts.
+
+        They stand in the order in which they were first met.
+        """
+        # Row files of the first versions held no environments.
+        earlier = ['unknown'] if camvid_log.iterations_done(self.folder) else []
+        places = self.saved().get('environments', earlier)
+        places = list(dict.fromkeys([*places, environment]))
+        write_text(self.folder / 'row.json', json.dumps(dict(
+            self.definition, config_hash=self.facts()['config_hash'],
+            environments=places), indent=1))
+        return places
+
     def check_definition(self) -> None:
         """See that the work dir is not that of other settings.
 
         Raises:
             RowError: It is; names the folder and the differences.
         """
-        path = self.folder / 'row.json'
-        if not path.is_file():
+        found = self.saved()
+        if not found:
             return
-        found = json.loads(path.read_text())
-        if found == self.definition:
+        if {key: found.get(key) for key in self.definition} == self.definition:
+            # Row files of the first versions held no hash.
+            known = found.get('config_hash')
+            if known not in (None, self.facts()['config_hash']):
+                raise RowError(
+                    f'{self.row.config}, or a config that it is built on, has '
+                    f'changed since {self.work_dir} was trained; move that away '
+                    'or give another --work-dir')
             return
         pair = [{f'config={d["config"]}', *d['options']}
                 for d in (found, self.definition)]
@@ -212,7 +257,7 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
     folder = job.folder
     with lock(folder) as held:
         job.check_definition()
-        write_text(folder / 'row.json', json.dumps(job.definition, indent=1))
+        places = job.begin(environment(threads))
         console = folder / 'console.log'
         run(job.train, console, threads, held)
         config = camvid_log.dumped_config(folder)
@@ -235,6 +280,6 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
             classes=camvid_log.last_class_scores(folder),
             seconds_per_iteration=camvid_log.seconds_per_iteration(folder),
             command=command_line(job.train[0], job.train[1:]), date=today(),
-            environment=environment(threads), **facts)
+            environment='; and then '.join(places), **facts)
         write_text(folder / 'result.json', json.dumps(result, indent=1))
     return result

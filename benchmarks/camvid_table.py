@@ -11,8 +11,13 @@ NOTES = (
     'CamVid val, 101 images, 11 classes, 360x480, single scale, % of '
     '`IoUMetric`. The validation images come from the drive that half of the '
     'training images come from, so these numbers read high.',
-    '*to best peer*: mIoU minus that of the best peer of as many iterations '
-    'and the same seed. One seed says little about differences of a point.',
+    '*to best peer*: mIoU minus that of the best peer (named) of as many '
+    'iterations and the same seed; - until all of these are finished.',
+    'RANet and its peers do not read the same maps: rows of RANet named A, B, '
+    '... read maps of stride 8, and from B on features fused of layers 2 and 3; '
+    'peers read layer 3 at stride 16 unless their label says otherwise.',
+    'Which variant of RANet is best has been chosen on these same validation '
+    'images, and a row is one seed: a point of difference means little.',
     '*s/iter*: median of the logged times of a training iteration, data '
     'loading included.',
 )
@@ -23,12 +28,32 @@ def number(value: Optional[float], form: str = '.2f') -> str:
     return '-' if value is None or math.isnan(value) else format(value, form)
 
 
-def best_peer(result: Result, results: Sequence[Result]) -> Optional[float]:
-    """Return the highest mIoU of the peers that a row is compared with."""
-    found = [r['scores']['mIoU'] for r in results
-             if r['is_peer'] and r['iterations'] == result['iterations']
-             and r['seed'] == result['seed']]
-    return max(found) if found else None
+def best_peer(result: Result, results: Sequence[Result],
+              waiting: Sequence[Tuple[int, int]] = ()) -> Optional[Result]:
+    """Return the peer of the highest mIoU that a row is compared with.
+
+    Args:
+        result: The row.
+        results: All finished rows.
+        waiting: (iterations, seed) of the peers that are not finished; among
+            them may be the best one.
+    """
+    alike = (result['iterations'], result['seed'])
+    found = [r for r in results
+             if r['is_peer'] and (r['iterations'], r['seed']) == alike]
+    if alike in waiting or not found:
+        return None
+    return max(found, key=lambda r: r['scores']['mIoU'])
+
+
+def gain_text(result: Result, results: Sequence[Result],
+              waiting: Sequence[Tuple[int, int]] = ()) -> str:
+    """Return '+0.50 (da)', '-' for a peer and where there is no comparison."""
+    peer = None if result['is_peer'] else best_peer(result, results, waiting)
+    if peer is None:
+        return '-'
+    gain = result['scores']['mIoU'] - peer['scores']['mIoU']
+    return f'{gain:+.2f} ({peer["name"]})'
 
 
 def environments(results: Sequence[Result]) -> List[str]:
@@ -36,16 +61,14 @@ def environments(results: Sequence[Result]) -> List[str]:
     return list(dict.fromkeys(r['environment'] for r in results))
 
 
-def score_table(results: Sequence[Result], places: Sequence[str]) -> str:
+def score_table(results: Sequence[Result], places: Sequence[str],
+                waiting: Sequence[Tuple[int, int]] = ()) -> str:
     """Return the table of scores, times and sizes."""
     rows = []
     for r in results:
-        peer = best_peer(r, results)
-        gain = None if r['is_peer'] or peer is None else \
-            r['scores']['mIoU'] - peer
         rows.append([
             f'`{r["name"]}`', r['label'], number(r['scores']['mIoU']),
-            number(gain, '+.2f'), number(r['scores']['aAcc']),
+            gain_text(r, results, waiting), number(r['scores']['aAcc']),
             number(r['scores']['mAcc']), number(r['seconds_per_iteration']),
             number(r['params']), str(r['iterations']), str(r['seed']),
             str(places.index(r['environment']) + 1)])
@@ -67,7 +90,8 @@ def class_table(results: Sequence[Result]) -> str:
 
 
 def make_page(results: Sequence[Result], missing: Sequence[Tuple[str, str]],
-              command: str, date: str) -> str:
+              command: str, date: str,
+              waiting: Sequence[Tuple[int, int]] = ()) -> str:
     """Return the whole page.
 
     Args:
@@ -75,11 +99,12 @@ def make_page(results: Sequence[Result], missing: Sequence[Tuple[str, str]],
         missing: (row, why) of the others.
         command: What was typed last.
         date: Of the page.
+        waiting: (iterations, seed) of the peers that are not finished.
     """
     places = environments(results)
     blocks = ['# CamVid', bullet_list([f'date: {date}', f'command: `{command}`'])]
     if results:
-        blocks += [score_table(results, places), bullet_list(NOTES)]
+        blocks += [score_table(results, places, waiting), bullet_list(NOTES)]
     if missing:
         blocks += ['Rows without a result:',
                    bullet_list([f'`{name}`: {why}' for name, why in missing])]

@@ -36,18 +36,23 @@ RIVALS = ('DAHead', 'NLHead', 'CCHead', 'OCRHead')
 #: What the CPU kernels of the default divergence and line are to reach on two
 #: cores: size -> (seconds or None, MB).
 TARGETS = {(97, 97): (1.5, 200), (128, 256): (None, 2000)}
+MAPS = (
+    'The maps are made up, none is of a trained model. *scene*: the labels of '
+    'a procedural scene, with noise; *uniform*: all classes equally likely, one '
+    'region, the worst case of membership; *noise*: random numbers.')
 NOTES = {
     'regions': (
         'Regions (`construct_regions`), membership and its backward pass; one '
         'image, threshold 0.8, float32. *regions*: their number; *largest*: '
         'pixels of the largest one; *pairs*: share of all pairs of pixels that '
         'lie in one region, which is what membership visits. *peak*: resident '
-        'memory beyond the inputs, the gradients included.'),
+        'memory beyond the inputs, the gradients included. ' + MAPS),
     'whole': (
         'Whole heads: one image, {in_channels} input channels, training mode, '
         'float32. *peak*: resident memory beyond the inputs and the weights, '
         'the gradients of both included. OCRHead with the FCNHead whose scores '
-        'it refines; RANetHead with its auxiliary branch and boundary maps.'),
+        'it refines; RANetHead with its auxiliary branch and boundary maps, '
+        'the outputs of which are replaced. ' + MAPS),
     'attention': (
         'Attention alone: what stands between the 3x3 convolutions of a head. '
         'For RANetHead that is regions, membership, representatives and the '

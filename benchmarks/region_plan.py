@@ -12,37 +12,37 @@ QUICK_SIZES = ((32, 40, 5), )
 PLAIN = ('bernoulli', 'interpolated')
 #: (maps, divergence, line) on the CPU kernels, at the first size ...
 FIRST = (
-    ('trained', *PLAIN),
-    ('trained', 'bernoulli', 'tree'),
-    ('trained', 'jensen_shannon', 'interpolated'),
-    ('trained', 'jensen_shannon', 'tree'),
-    ('untrained', *PLAIN),
-    ('untrained', 'bernoulli', 'tree'),
-    ('untrained', 'jensen_shannon', 'interpolated'),
+    ('scene', *PLAIN),
+    ('scene', 'bernoulli', 'tree'),
+    ('scene', 'jensen_shannon', 'interpolated'),
+    ('scene', 'jensen_shannon', 'tree'),
+    ('uniform', *PLAIN),
+    ('uniform', 'bernoulli', 'tree'),
+    ('uniform', 'jensen_shannon', 'interpolated'),
     ('noise', *PLAIN),
     ('noise', 'jensen_shannon', 'interpolated'),
 )
 #: ... and at the others.
 OTHER = (
-    ('trained', *PLAIN),
-    ('trained', 'jensen_shannon', 'interpolated'),
-    ('untrained', *PLAIN),
+    ('scene', *PLAIN),
+    ('scene', 'jensen_shannon', 'interpolated'),
+    ('uniform', *PLAIN),
     ('noise', *PLAIN),
 )
 #: The torch fallback, and what takes it minutes: large regions on large maps.
 TORCH = {
     (97, 97): (('noise', *PLAIN), ),
-    (45, 60): (('trained', *PLAIN), ('noise', *PLAIN),
-               ('trained', 'jensen_shannon', 'interpolated')),
-    (32, 40): (('trained', *PLAIN), ),
+    (45, 60): (('scene', *PLAIN), ('noise', *PLAIN),
+               ('scene', 'jensen_shannon', 'interpolated')),
+    (32, 40): (('scene', *PLAIN), ),
 }
 TORCH_SLOW = {
-    (97, 97): (('trained', *PLAIN), ('trained', 'bernoulli', 'tree')),
-    (45, 60): (('untrained', *PLAIN), ),
+    (97, 97): (('scene', *PLAIN), ('scene', 'bernoulli', 'tree')),
+    (45, 60): (('uniform', *PLAIN), ),
 }
 #: (head, maps). The rivals' time does not depend on the maps.
 HEADS = (('DAHead', ''), ('NLHead', ''), ('CCHead', ''), ('OCRHead', '')) + tuple(
-    (f'RANetHead {mode}', maps) for maps in ('trained', 'untrained', 'noise')
+    (f'RANetHead {mode}', maps) for maps in ('scene', 'uniform', 'noise')
     for mode in ('released', 'paper'))
 
 

@@ -17,7 +17,7 @@ model = dict(
             norm_cfg=norm_cfg,
             align_corners=False,
             loss_decode=dict(
-                type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4)),
+                type='CrossEntropyLoss', loss_weight=0.4, avg_non_ignore=True)),
         dict(
             type='OCRHead',
             in_channels=256,
@@ -29,5 +29,5 @@ model = dict(
             norm_cfg=norm_cfg,
             align_corners=False,
             loss_decode=dict(
-                type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
+                type='CrossEntropyLoss', loss_weight=1.0, avg_non_ignore=True)),
     ])

@@ -10,10 +10,16 @@ _base_ = [
     '../_base_/datasets/pascal_context59_480x480.py',
     '../_base_/schedules/schedule_40k.py', '../_base_/default_runtime.py'
 ]
+randomness = dict(seed=12345)
 model = dict(
     data_preprocessor=dict(size=(480, 480)),
     backbone=dict(multi_grid=(8, 16, 32)),
     decode_head=dict(num_classes=59, align_corners=False),
     test_cfg=dict(mode='slide', crop_size=(480, 480), stride=(320, 320)))
 optim_wrapper = dict(optimizer=dict(lr=0.004, weight_decay=1e-4))
+param_scheduler = [
+    dict(
+        type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=40000,
+        by_epoch=False)
+]
 auto_scale_lr = dict(base_batch_size=16)

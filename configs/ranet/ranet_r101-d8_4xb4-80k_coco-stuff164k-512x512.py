@@ -10,9 +10,15 @@ _base_ = [
     '../_base_/datasets/coco_stuff164k_512x512.py',
     '../_base_/schedules/schedule_80k.py', '../_base_/default_runtime.py'
 ]
+randomness = dict(seed=12345)
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(multi_grid=(8, 16, 32)),
     decode_head=dict(num_classes=171, align_corners=False),
     test_cfg=dict(mode='whole'))
+param_scheduler = [
+    dict(
+        type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=80000,
+        by_epoch=False)
+]
 auto_scale_lr = dict(base_batch_size=16)

@@ -28,6 +28,14 @@ def _positive(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    """Parse an integer >= 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
+    return value
+
+
 def build_parser(configs: str) -> argparse.ArgumentParser:
     """Return the parser.
 
@@ -42,18 +50,19 @@ def build_parser(configs: str) -> argparse.ArgumentParser:
     parser.add_argument('--with-fcn', action='store_true',
                         help='train an FCN as well, and compare')
     parser.add_argument('--fresh', action='store_true',
-                        help='make scenes and weights anew')
+                        help='make scenes and weights anew; the scenes as '
+                        'before where --scenes and --size are not given')
     parser.add_argument('--max-seconds', type=_positive, default=300,
                         metavar='S', help='a training ends after this time '
                         '(default: 300)')
-    parser.add_argument('--pictures', type=int, default=4, metavar='N',
+    parser.add_argument('--pictures', type=_count, default=4, metavar='N',
                         help='number of scenes to draw (default: 4)')
     parser.add_argument('--data', default='data/scenes', metavar='DIR',
                         help='folder of the scenes (default: data/scenes)')
-    parser.add_argument('--scenes', type=int, nargs=2, default=(400, 100),
+    parser.add_argument('--scenes', type=_count, nargs=2,
                         metavar=('TRAIN', 'VAL'),
                         help='numbers of a new set (default: 400 100)')
-    parser.add_argument('--size', type=int, nargs=2, default=(128, 160),
+    parser.add_argument('--size', type=_count, nargs=2,
                         metavar=('H', 'W'),
                         help='pixels of a new set (default: 128 160)')
     parser.add_argument('--work-dir', default='work_dirs/demo', metavar='DIR',
@@ -92,8 +101,7 @@ def _result(title: str, record: Record, remark: str, val: int) -> List[str]:
 def demo(args: argparse.Namespace) -> None:
     """Run the three steps."""
     say(f'[1/3] scenes in {args.data}')
-    scenes, drawn = ensure_scenes(args.data, *args.scenes, tuple(args.size),
-                                  args.fresh)
+    scenes, drawn = ensure_scenes(args.data, args.scenes, args.size, args.fresh)
     say(f'      {scenes["train"]} for training, {scenes["val"]} for validation, '
         f'{scenes["width"]} x {scenes["height"]} pixels'
         + ('' if drawn else '; made before'))

@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ..datasets.scenes import manifest
 from ..datasets.scenes.generate import generate_scenes
 from ..engine.errors import DataError
 
 LAYOUT = 'mmseg'
+#: Of a new set.
+DEFAULTS = dict(train=400, val=100, height=128, width=160, seed=0)
 
 
 def _cores() -> int:
@@ -17,7 +19,8 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def ensure_scenes(folder: str, train: int, val: int, size: Tuple[int, int],
+def ensure_scenes(folder: str, numbers: Optional[Sequence[int]] = None,
+                  size: Optional[Sequence[int]] = None,
                   fresh: bool = False) -> Tuple[Dict[str, Any], bool]:
     """Make the scenes, or what is missing of them.
 
@@ -26,9 +29,9 @@ def ensure_scenes(folder: str, train: int, val: int, size: Tuple[int, int],
 
     Args:
         folder: Where they lie.
-        train, val: Numbers of scenes, of a new set.
+        numbers: (train, val), numbers of scenes of a new set.
         size: (height, width) in pixels, of a new set.
-        fresh: Make the set anew, with its own arguments.
+        fresh: Make the set anew; what is None stays as it was.
 
     Returns:
         The arguments of the set, and whether anything was drawn.
@@ -39,10 +42,11 @@ def ensure_scenes(folder: str, train: int, val: int, size: Tuple[int, int],
     path = Path(folder)
     try:
         found = manifest.load(path) if path.is_dir() else None
-        arguments = dict(layout=LAYOUT, train=train, val=val, height=size[0],
-                         width=size[1], seed=0)
-        if found is not None:
-            arguments = found['arguments']
+        arguments = dict(DEFAULTS, layout=LAYOUT) if found is None \
+            else dict(found['arguments'])
+        if found is None or fresh:
+            arguments.update(zip(('train', 'val'), numbers or ()))
+            arguments.update(zip(('height', 'width'), size or ()))
         if arguments['layout'] != LAYOUT or not arguments['val']:
             raise DataError(
                 f'{folder} holds scenes in the layout {arguments["layout"]} with '
@@ -54,6 +58,6 @@ def ensure_scenes(folder: str, train: int, val: int, size: Tuple[int, int],
             size=(arguments['height'], arguments['width']),
             seed=arguments['seed'], workers=_cores(), overwrite=fresh,
             progress=not done)
-    except (manifest.ScenesError, OSError) as error:
+    except (manifest.ScenesError, OSError, ValueError) as error:
         raise DataError(f'scenes in {folder}: {error}') from error
     return dict(arguments), not done

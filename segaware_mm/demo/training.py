@@ -5,7 +5,7 @@ from typing import Any, Dict, Tuple
 
 from mmengine.runner import Runner
 
-from ..engine.atomic import remove_parts, use_atomic_writes
+from ..engine.atomic import use_atomic_writes
 from ..engine.checkpoints import latest_checkpoint
 from ..engine.cli import train_parser
 from ..engine.config_file import merge_options, read_config
@@ -15,6 +15,7 @@ from ..engine.prepare import prepare_train
 from ..engine.progress import ProgressHook, QuietRunner
 from ..engine.scope import check_scope
 from ..engine.train import add_hooks, set_start
+from ..utils.files import remove_parts
 from . import record as records
 from .record import Record
 
@@ -49,6 +50,8 @@ def ensure_trained(title: str, config: str, options: Dict[str, Any],
         # More time than then: a training that was cut short goes on.
         if not (found.cut_short and seconds > found.seconds + 1):
             return found, 'trained before; --fresh trains anew'
+    if found is not None and not same and not fresh:
+        print(f'      {title}: settings changed: training anew', flush=True)
     if fresh or not same:
         records.clear(work_dir)
     records.write(work_dir, Record(settings))

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all.
+"""mmengine writes files whole or not at all.
 
 mmengine writes a checkpoint straight to its final name; a kill in between
 leaves a half file there. The backend below takes the place of mmengine's
@@ -8,14 +8,13 @@ half one; see :func:`segaware_mm.engine.checkpoints.latest_checkpoint` for a
 kill between the two.
 """
 
-import glob
-import os
 import os.path as osp
-from contextlib import suppress
 from pathlib import Path
-from typing import List, Union
+from typing import Union
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from ..utils.files import write_atomic
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -33,14 +32,7 @@ class AtomicLocalBackend(LocalBackend):
         if osp.exists(target) and not osp.isfile(target):
             super().put(obj, filepath)  # a device or a pipe
             return
-        folder, name = osp.split(target)
-        part = osp.join(folder, f'.{name}.{os.getpid()}.part')
-        try:
-            super().put(obj, part)
-            os.replace(part, target)
-        finally:
-            if osp.exists(part):
-                os.remove(part)
+        write_atomic(target, obj)
 
     def put_text(self, obj: str, filepath: Union[str, Path],
                  encoding: str = 'utf-8') -> None:
@@ -51,19 +43,3 @@ class AtomicLocalBackend(LocalBackend):
 def use_atomic_writes() -> None:
     """Let mmengine write local files with :class:`AtomicLocalBackend`."""
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
-
-
-def remove_parts(folder: str) -> List[str]:
-    """Remove what killed runs left of their writes in ``folder``.
-
-    Args:
-        folder (str): A work dir; it may be absent.
-
-    Returns:
-        list[str]: The paths removed.
-    """
-    parts = glob.glob(osp.join(glob.escape(folder), '.*.part'))
-    for part in parts:
-        with suppress(FileNotFoundError):  # several processes clean up
-            os.remove(part)
-    return parts

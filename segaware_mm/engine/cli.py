@@ -54,6 +54,14 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def _checkpoint(path: str) -> str:
+    """Refuse a config where ``--resume`` takes a checkpoint."""
+    if path.endswith('.py'):
+        raise argparse.ArgumentTypeError(
+            f'{path} is a config, which comes first: train.py {path} --resume')
+    return path
+
+
 def train_parser() -> argparse.ArgumentParser:
     """Return the parser of ``tools/train.py``."""
     parser = argparse.ArgumentParser(
@@ -63,7 +71,7 @@ def train_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--resume', nargs='?', type=str, const='auto', metavar='CKPT',
+        '--resume', nargs='?', type=_checkpoint, const='auto', metavar='CKPT',
         help='go on from this checkpoint; without a path, from the last one '
         'in the work dir')
     parser.add_argument(
@@ -112,8 +120,8 @@ def run_tool(work: Callable[[argparse.Namespace], None],
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
         work(args)
-    except KeyboardInterrupt:
-        print('\ninterrupted; `--resume` goes on from the last checkpoint',
+    except KeyboardInterrupt as interrupt:
+        print('\ninterrupted' + ''.join(f'; {text}' for text in interrupt.args),
               file=sys.stderr)
         return 130
     except Exception as error:

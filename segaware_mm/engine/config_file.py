@@ -1,9 +1,10 @@
 """Read a config and merge ``--cfg-options``, with errors for people."""
 
 import inspect
+import os
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -32,6 +33,9 @@ def read_config(path: str) -> Config:
         ConfigError: Where the file is absent (near names are given), cannot
             be read, holds no model, or is written for the 0.x toolboxes.
     """
+    if not os.environ.get('SEGAWARE_MM_DATA'):
+        # Set and empty is not set, else configs would look in the root folder.
+        os.environ.pop('SEGAWARE_MM_DATA', None)
     if not osp.isfile(path):
         what = 'is a folder' if osp.isdir(path) else 'does not exist'
         raise ConfigError(f'the config {path} {what} (looked for '
@@ -71,10 +75,36 @@ def _near_configs(path: str) -> str:
     return did_you_mean(names[stem] for stem in near)
 
 
-def known_keys(cfg: Config) -> List[str]:
-    """Return the top-level keys that mean something for ``cfg``."""
+def read_keys() -> List[str]:
+    """Return the top-level keys that the runner or these tools read."""
     runner = inspect.signature(Runner.__init__).parameters
-    return sorted({*cfg.keys(), *runner, *EXTRA_KEYS} - {'self', 'cfg'})
+    return sorted({*runner, *EXTRA_KEYS} - {'self', 'cfg'})
+
+
+def _unread(cfg: Config, key: str) -> str:
+    """Return a remark on an option that changes nothing, or ''."""
+    top = key.split('.')[0]
+    known = read_keys()
+    if top in known or top == 'data_root' and top in cfg:
+        return ''
+    if top not in cfg:
+        return (f'--cfg-options {key}: the config has no key `{top}` and nothing '
+                f'reads it.{did_you_mean(near_names(top, [*cfg, *known]))}')
+    places = [place for name in known for place in _places(cfg.get(name), name, top)]
+    more = ', ...' if len(places) > 3 else ''
+    return (f'--cfg-options {key}: `{top}` is a variable of the config file and '
+            'nothing reads it any more.'
+            + (f' Set {", ".join(places[:3])}{more} instead.' if places else ''))
+
+
+def _places(node: Any, key: str, name: str) -> Iterator[str]:
+    """Yield the keys below ``node`` whose last part is ``name``."""
+    parts = node.items() if isinstance(node, dict) else \
+        enumerate(node) if isinstance(node, (list, tuple)) else ()
+    for part, value in parts:
+        if part == name:
+            yield f'{key}.{part}'
+        yield from _places(value, f'{key}.{part}', name)
 
 
 def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> List[str]:
@@ -96,14 +126,7 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> List[str]:
     """
     if not options:
         return []
-    notes = []
-    known = known_keys(cfg)
-    for key in options:
-        top = key.split('.')[0]
-        if top not in known:
-            notes.append(
-                f'--cfg-options {key}: the config has no key `{top}` and '
-                f'nothing reads it.{did_you_mean(near_names(top, known))}')
+    notes = [note for note in (_unread(cfg, key) for key in options) if note]
     old_root = cfg.get('data_root')
     try:
         cfg.merge_from_dict(options)

@@ -6,13 +6,13 @@ truncated'), without the file, from inside a worker process.
 
 import os
 import os.path as osp
-from typing import Any, Iterator, List, Optional
+from typing import Any, List, Optional
 
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS
 
+from .config_nodes import leaf_datasets
 from .errors import DataError
-from .preflight import leaf_datasets as leaf_configs
 
 
 class NamingPipeline(Compose):
@@ -125,21 +125,9 @@ def _check_size(data: dict, image: Optional[str], label: Optional[str]) -> None:
         'with nearest neighbour, or written anew.')
 
 
-def leaf_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the datasets below wrappers (concatenated, repeated, ...)."""
-    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
-    if isinstance(inner, (list, tuple)):
-        for part in inner:
-            yield from leaf_datasets(part)
-    elif inner is not None:
-        yield from leaf_datasets(inner)
-    else:
-        yield dataset
-
-
 def name_files(dataset: Any) -> None:
     """Let the pipelines of a built dataset name the file in their errors."""
-    for leaf in leaf_datasets(dataset):
+    for _, leaf in leaf_datasets(dataset):
         pipeline = getattr(leaf, 'pipeline', None)
         if type(pipeline) is Compose:
             leaf.pipeline = NamingPipeline(pipeline)
@@ -157,7 +145,7 @@ def check_not_empty(dataset: Any, key: str) -> None:
     Raises:
         DataError: Says where was looked for what, and what lies there.
     """
-    for leaf in leaf_datasets(dataset):
+    for _, leaf in leaf_datasets(dataset):
         if hasattr(leaf, '__len__') and len(leaf) == 0:
             raise DataError(_empty(leaf, key))
 
@@ -172,7 +160,7 @@ def find_empty(node: Any, key: str) -> None:
     Raises:
         DataError: As :func:`check_not_empty`; nothing where none is empty.
     """
-    for name, leaf in leaf_configs(node, key):
+    for name, leaf in leaf_datasets(node, key):
         check_not_empty(DATASETS.build({**leaf, 'serialize_data': False}), name)
 
 

@@ -14,7 +14,6 @@ from typing import Any, Optional
 import torch
 from mmengine.dist import broadcast, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 
@@ -30,7 +29,6 @@ def end_after_iteration(runner: Runner) -> None:
             hook.interval = 1
 
 
-@HOOKS.register_module()
 class TimeBudgetHook(Hook):
     """End the training before it lasts longer than a budget.
 

@@ -4,11 +4,11 @@ import os
 from typing import List
 
 #: Dataset class -> layout of ``tools/make_scenes.py`` that stands in for it.
+#: Not COCO: the scenes have other categories than CocoDataset.
 SCENE_LAYOUTS = {
     'CityscapesDataset': 'cityscapes',
     'ScenesDataset': 'mmseg',
     'PascalVOCDataset': 'voc',
-    'CocoDataset': 'coco',
 }
 
 #: Dataset class -> where the true data come from.
@@ -29,8 +29,9 @@ SOURCES = {
     'the data: VOC 2010 images and the labels of PASCAL Context, converted by '
     'upstream\'s tools/dataset_converters/pascal_context.py',
     'COCOStuffDataset':
-    'the data: COCO 2017 images and the stuff labels, converted by '
-    'upstream\'s tools/dataset_converters/coco_stuff164k.py',
+    'the data: COCO-Stuff 164k is COCO 2017 images and labels converted by '
+    'upstream\'s tools/dataset_converters/coco_stuff164k.py; COCO-Stuff 10k is '
+    'COCO 2014 images and labels converted by coco_stuff10k.py; see docs/data.md',
     'PascalVOCDataset': 'the data: VOC 2012 (VOCdevkit/VOC2012)',
     'CocoDataset': 'the data: https://cocodataset.org (2017)',
 }
@@ -39,7 +40,7 @@ SOURCES = {
 def data_root_line() -> str:
     """Return a line on SEGAWARE_MM_DATA: whether set, to what, what it does."""
     value = os.environ.get('SEGAWARE_MM_DATA')
-    if value is None:
+    if not value:
         return ('SEGAWARE_MM_DATA is not set, so the configs of this project '
                 f'look under ./data (here: {os.path.abspath("data")}).')
     there = '' if os.path.isdir(value) else ', a folder that does not exist'

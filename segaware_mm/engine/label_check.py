@@ -73,7 +73,10 @@ def classes_of(model: nn.Module) -> Tuple[Optional[int], int, Optional[int]]:
     # mmdet's semantic heads map their labels themselves; they are left out.
     semantic = _head(model, 'decode_head')
     instance = _head(model, 'bbox_head', 'roi_head.bbox_head', 'mask_head')
-    return (getattr(semantic, 'num_classes', None),
+    classes = getattr(semantic, 'num_classes', None)
+    if getattr(semantic, 'out_channels', None) == 1:
+        classes = 2  # one sigmoid: background 0 and foreground 1
+    return (classes,
             getattr(semantic, 'ignore_index', 255),
             getattr(instance, 'num_classes', None))
 

@@ -5,13 +5,15 @@ looked for, what SEGAWARE_MM_DATA says, and how to get or make the data.
 """
 
 import os.path as osp
-from typing import Any, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Sequence
 
 from mmengine.config import Config
 
+from ..utils.checkpoint import is_remote
+from .config_nodes import leaf_datasets, type_name
 from .errors import DataError
 from .hints import data_root_line, how_to_get
-from .pretrained import is_remote, missing_weights
+from .pretrained import check_readable, missing_weights
 
 
 class Missing(NamedTuple):
@@ -31,33 +33,6 @@ class Missing(NamedTuple):
     root: str
 
 
-def leaf_datasets(node: Any, key: str) -> Iterator[Tuple[str, dict]]:
-    """Yield ``(key, config)`` of the datasets that read files.
-
-    Args:
-        node (dict or list): A dataset, a wrapper of one or more
-            (``ConcatDataset``, ``RepeatDataset``, any class with ``dataset``
-            or ``datasets``), or a list of datasets.
-        key (str): Config key of ``node``.
-    """
-    if isinstance(node, (list, tuple)):
-        for index, part in enumerate(node):
-            yield from leaf_datasets(part, f'{key}.{index}')
-    elif isinstance(node, dict):
-        inner = [name for name in ('dataset', 'datasets')
-                 if isinstance(node.get(name), (dict, list, tuple))]
-        for name in inner:
-            yield from leaf_datasets(node[name], f'{key}.{name}')
-        if not inner:
-            yield key, node
-
-
-def _type_name(node: dict) -> str:
-    """Return the name of a config's type, which may be a class."""
-    kind = node.get('type', '')
-    return kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
-
-
 def _is_local(dataset: dict, path: str) -> bool:
     """Say whether a path of this dataset lies on the disk."""
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
@@ -72,7 +47,7 @@ def missing_parts(key: str, dataset: dict) -> List[Missing]:
         dataset (dict): Its config; only what the config says is checked,
             not the defaults of its class.
     """
-    kind = _type_name(dataset)
+    kind = type_name(dataset)
     root = dataset.get('data_root') or ''
     if root and not _is_local(dataset, root):
         return []
@@ -103,7 +78,7 @@ def _evaluator_parts(cfg: Config, split: str) -> List[Missing]:
         ann = metric.get('ann_file') if isinstance(metric, dict) else None
         if isinstance(ann, str) and ann and _is_local(metric, ann) \
                 and not osp.isfile(ann):
-            parts.append(Missing(f'{key}.ann_file', _type_name(metric), 'file',
+            parts.append(Missing(f'{key}.ann_file', type_name(metric), 'file',
                                  ann, ''))
     return parts
 
@@ -158,6 +133,7 @@ def check_inputs(cfg: Config, splits: Sequence[str], weights: bool) -> None:
 
     Raises:
         DataError: One message for everything that is absent.
+        CheckpointError: Start weights that cannot be read.
     """
     data = missing_datasets(cfg, splits)
     start = missing_weights(cfg) if weights else ''
@@ -165,6 +141,8 @@ def check_inputs(cfg: Config, splits: Sequence[str], weights: bool) -> None:
         start = f'{start}\n{data_root_line()}'
     if data or start:
         raise DataError('\nAnd '.join(text for text in (data, start) if text))
+    if weights:
+        check_readable(cfg)
 
 
 def _options(cfg: Config, parts: Sequence[Missing], kind: str) -> List[str]:

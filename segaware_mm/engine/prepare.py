@@ -5,6 +5,7 @@ dir says what was run, and is remarked upon in the log.
 """
 
 import argparse
+import os
 import os.path as osp
 from typing import Any, List
 
@@ -12,18 +13,47 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from .amp import CpuAmpOptimWrapper
+from .config_nodes import type_name
 from .errors import ConfigError
 
 SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
 
 
 def set_work_dir(cfg: Config, args: argparse.Namespace) -> None:
-    """Set the work dir: command line, else config, else ./work_dirs/STEM."""
+    """Set the work dir: command line, else config, else ./work_dirs/STEM.
+
+    Raises:
+        ConfigError: Where no folder can be made there, or nothing written.
+    """
     if args.work_dir:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         stem = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('./work_dirs', stem)
+    place = osp.abspath(cfg.work_dir)
+    while not osp.exists(place):
+        place = osp.dirname(place)
+    if not osp.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
+        what = 'cannot be written to' if osp.isdir(place) else 'is a file'
+        raise ConfigError(f'the work dir {cfg.work_dir} cannot be used: {place} '
+                          f'{what}. Name another folder with --work-dir.')
+
+
+def check_launcher(launcher: str, script: str) -> None:
+    """Check that the launcher that is named has started this process.
+
+    Args:
+        launcher (str): As of ``--launcher``.
+        script (str): The shell script that starts the processes.
+
+    Raises:
+        ConfigError: Where torchrun has not.
+    """
+    if launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise ConfigError(
+            '--launcher pytorch is for processes that torchrun starts (RANK is not '
+            f'set). Start them with: bash tools/{script} ...; or leave --launcher '
+            'out for one process.')
 
 
 def use_plain_batchnorm(cfg: Config) -> List[str]:
@@ -49,7 +79,7 @@ def _replace_sync(node: Any) -> int:
     """Replace the sync norms below ``node``; return how many there were."""
     if isinstance(node, dict):
         count = 0
-        if node.get('type') in SYNC_NORMS:
+        if type_name(node) in SYNC_NORMS:
             node['type'] = 'BN'
             count = 1
         return count + sum(_replace_sync(node[key]) for key in node)
@@ -82,7 +112,7 @@ def enable_amp(cfg: Config, wanted: bool) -> List[str]:
     Args:
         cfg (Config): A config.
         wanted (bool): Whether ``--amp`` was given. A config that asks for it
-            by itself is fitted to the CPU as well.
+            by itself is fitted to the machine as well.
 
     Returns:
         list[str]: Remarks.
@@ -91,9 +121,9 @@ def enable_amp(cfg: Config, wanted: bool) -> List[str]:
         ConfigError: Where the optimizer wrapper has no mixed form.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    kind = wrapper.get('type', 'OptimWrapper')
+    kind = type_name(wrapper) or 'OptimWrapper'
     on_cpu = CpuAmpOptimWrapper.__name__
-    if not wanted and kind != 'AmpOptimWrapper':
+    if not wanted and kind not in ('AmpOptimWrapper', on_cpu):
         return []
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', on_cpu):
         raise ConfigError(
@@ -109,7 +139,9 @@ def enable_amp(cfg: Config, wanted: bool) -> List[str]:
         return ['mixed precision is on in the config already'] if wanted else []
     wrapper['type'] = 'AmpOptimWrapper'
     wrapper.setdefault('loss_scale', 'dynamic')
-    return []
+    # The config of a work dir whose training ran on the CPU.
+    return ['mixed precision of the CPU became that of the GPU'
+            ] if kind == on_cpu else []
 
 
 def import_package(cfg: Config) -> None:
@@ -159,6 +191,7 @@ def prepare_train(cfg: Config, args: argparse.Namespace) -> List[str]:
         list[str]: Remarks for the log.
     """
     cfg.launcher = args.launcher
+    check_launcher(cfg.launcher, 'dist_train.sh')
     set_work_dir(cfg, args)
     absent = [key for key in ('train_dataloader', 'train_cfg', 'optim_wrapper')
               if cfg.get(key) is None]
@@ -169,8 +202,13 @@ def prepare_train(cfg: Config, args: argparse.Namespace) -> List[str]:
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
     cfg.label_check = {'num_batches': 20, **(cfg.get('label_check') or {})}
+    seeded = (cfg.get('randomness') or {}).get('seed') is not None
     if cfg.get('exact_resume') is None:
-        cfg.exact_resume = (cfg.get('randomness') or {}).get('seed') is not None
+        cfg.exact_resume = seeded
+    elif cfg.exact_resume and not seeded:
+        raise ConfigError(
+            'exact_resume=True needs a seed in the config: add --cfg-options '
+            'randomness.seed=0, or leave exact_resume out.')
     return notes
 
 
@@ -185,6 +223,7 @@ def prepare_test(cfg: Config, args: argparse.Namespace) -> List[str]:
         list[str]: Remarks for the log.
     """
     cfg.launcher = args.launcher
+    check_launcher(cfg.launcher, 'dist_test.sh')
     set_work_dir(cfg, args)
     absent = [key for key in ('test_dataloader', 'test_cfg', 'test_evaluator')
               if cfg.get(key) is None]

@@ -31,6 +31,8 @@ from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from torch.utils.data import BatchSampler, Sampler
 
+from ..utils.stack import ForwardedIterator, skips_by_itself
+
 LOADING, TRAINING = 0, 1
 
 
@@ -136,25 +138,6 @@ def with_seeded_batches(dataloader: dict, seed: int) -> dict:
     return dataloader
 
 
-class _Forwarded:
-    """A data iterator that stands behind the batches the loop wants to skip."""
-
-    def __init__(self, iterator: Iterator, to_skip: int) -> None:
-        self.iterator = iterator
-        self.to_skip = to_skip
-
-    def skip_iter(self, num_iters: int) -> None:
-        """Skip at once: the forks' loop asks for it."""
-        self.to_skip -= num_iters
-
-    def __next__(self) -> Any:
-        """Return the next batch; nothing while the loop skips."""
-        if self.to_skip > 0:
-            self.to_skip -= 1
-            return None
-        return next(self.iterator)
-
-
 def fast_forward(loop: BaseLoop) -> bool:
     """Let a resumed loop go on without loading what was trained on.
 
@@ -167,11 +150,11 @@ def fast_forward(loop: BaseLoop) -> bool:
     sampler = getattr(loop.dataloader, 'batch_sampler', None)
     if not isinstance(loop, IterBasedTrainLoop) or loop.iter == 0 or \
             not isinstance(sampler, SeededBatchSampler) or \
-            getattr(loop, 'fast_forward_on_resume', False) or \
+            skips_by_itself(loop) or \
             not sampler.skip(loop.iter):
         return False
     loop.dataloader_iterator = None  # stops its workers
-    loop.dataloader_iterator = _Forwarded(iter(loop.dataloader), loop.iter)
+    loop.dataloader_iterator = ForwardedIterator(iter(loop.dataloader), loop.iter)
     return True
 
 

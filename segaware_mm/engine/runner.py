@@ -9,6 +9,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from .data_errors import check_not_empty, find_empty, name_files
+from .errors import CheckpointError
 from .reproducible import IterationSeedHook, with_seeded_batches
 
 
@@ -17,8 +18,9 @@ class CheckedRunner(Runner):
     """:class:`mmengine.runner.Runner`; the same arguments.
 
     What it adds: errors of a data pipeline name the file, an empty split is
-    said so, and with ``exact_resume=True`` in the config a resumed training
-    has the losses of an uninterrupted one.
+    said so, as is a checkpoint of another optimizer, and with
+    ``exact_resume=True`` in the config a resumed training has the losses of an
+    uninterrupted one.
     """
 
     def build_dataloader(self, dataloader: Union[DataLoader, Dict],
@@ -48,6 +50,20 @@ class CheckedRunner(Runner):
                     own.get('dataset') == dataloader.get('dataset'):
                 return f'{split}_dataloader.dataset'
         return 'dataset'
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Resume from a checkpoint; see the class."""
+        try:
+            super().resume(filename, *args, **kwargs)
+        except ValueError as error:
+            if 'parameter group' not in str(error):
+                raise
+            raise CheckpointError(
+                f'{filename}: the state of its optimizer is of other groups of '
+                f'parameters than those of the config ({error}). Set '
+                'optim_wrapper as it was (paramwise_cfg, frozen parts), or start a '
+                f'new training from the weights: --cfg-options load_from={filename}'
+            ) from error
 
     def build_train_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
         """Build the training loop; see the class."""

@@ -10,7 +10,8 @@ from mmengine.runner import Runner
 
 from ..utils.stack import prepare_stack
 from .atomic import use_atomic_writes
-from .checkpoints import CheckpointFitHook, check_file
+from .checkpoint_fit import CheckpointFitHook
+from .checkpoints import check_file
 from .cli import run_tool, test_parser
 from .config_file import merge_options, read_config
 from .distributed import cpu_group
@@ -32,6 +33,11 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
             '--show and --show-dir need the visualization hook of the '
             'toolbox in default_hooks: visualization=dict(type='
             "'SegVisualizationHook') or 'DetVisualizationHook'.")
+    if not cfg.get('visualizer'):
+        raise ConfigError(
+            '--show and --show-dir need the visualizer of the toolbox in the '
+            "config: visualizer=dict(type='SegLocalVisualizer', name='visualizer', "
+            "vis_backends=[dict(type='LocalVisBackend')]), or 'DetLocalVisualizer'.")
     hook['draw'] = True
     if args.show:
         hook['show'] = True

@@ -11,16 +11,18 @@ from typing import Optional, Sequence
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from ..utils.files import remove_parts
 from ..utils.stack import prepare_stack
-from .atomic import remove_parts, use_atomic_writes
-from .checkpoints import CheckpointFitHook, check_file, latest_checkpoint
+from .atomic import use_atomic_writes
+from .checkpoint_fit import CheckpointFitHook
+from .checkpoints import check_file, latest_checkpoint
 from .cli import run_tool, train_parser
 from .config_file import merge_options, read_config
 from .distributed import cpu_group
 from .label_check import LabelCheckHook
 from .preflight import check_inputs
 from .prepare import prepare_train
-from .pretrained import named_downloads
+from .pretrained import check_start, named_downloads
 from .report import ReportHook
 from .runner import build_runner
 from .scope import check_scope
@@ -40,8 +42,10 @@ def set_start(cfg: Config, resume: Optional[str]) -> str:
     if resume == 'auto':
         resume = latest_checkpoint(cfg.work_dir)
         if resume is None:
-            cfg.load_from, cfg.resume = None, False
-            return f'resume: no checkpoint in {cfg.work_dir}; starting anew'
+            cfg.resume = False
+            return (f'resume: no checkpoint in {cfg.work_dir}; starting anew'
+                    + (f' from load_from={cfg.load_from}' if cfg.get('load_from')
+                       else ''))
     cfg.load_from, cfg.resume = resume, True
     return f'resuming from {resume}'
 
@@ -76,9 +80,16 @@ def train(args: argparse.Namespace) -> None:
     use_atomic_writes()
     with cpu_group(cfg), named_downloads(cfg):
         runner = build_runner(cfg)
+        check_start(runner.model)
         add_hooks(runner, cfg)
         runner.register_hook(ReportHook(cfg, notes))
-        runner.train()
+        try:
+            runner.train()
+        except KeyboardInterrupt:
+            last = latest_checkpoint(cfg.work_dir)
+            raise KeyboardInterrupt(
+                f'`--resume` goes on from {last}' if last else
+                'no checkpoint was written yet') from None
         del runner  # before the group that it holds
 
 

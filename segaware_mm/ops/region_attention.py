@@ -15,8 +15,8 @@ H x W pixels (N = H*W positions in raster order, i a start, j an end)::
 and are meant for small maps. ``construct_regions`` and ``region_membership``
 never build one: work is at worst N^2 (pairs) times the length of a line,
 memory O(N * C). ``impl`` is ``'auto'``, ``'numba'`` (CPU), ``'torch'`` (any
-device) or ``'reference'`` (slow, dense, float64-friendly). numba decides near-ties of the
-threshold in float64, torch in the dtype of its input.
+device) or ``'reference'`` (slow, dense, float64-friendly). numba decides near-ties of
+the threshold in float64, torch in the dtype of its input.
 """
 
 import math
@@ -32,7 +32,8 @@ from .lines import LINES, max_along_lines
 
 #: How :func:`boundary_target` draws.
 BOUNDARY_RULES = ('clean', 'released')
-_IMPLEMENTATIONS = ('numba', 'torch', 'reference')
+#: Values of ``impl``, beside 'auto'.
+IMPLEMENTATIONS = ('numba', 'torch', 'reference')
 
 
 def boundary_between(boundary: Tensor, line: str = 'interpolated') -> Tensor:
@@ -156,7 +157,7 @@ def construct_regions(probs: Tensor,
     if len(probs) == 0:
         return torch.zeros(boundary.flatten(1).shape, dtype=torch.int64,
                            device=probs.device)
-    impl = choose(impl, _IMPLEMENTATIONS, probs.device)
+    impl = choose(impl, IMPLEMENTATIONS, probs.device)
     if impl == 'numba':
         from .kernels import regions_numba as kernel
     elif impl == 'torch':
@@ -212,7 +213,7 @@ def region_membership(probs: Tensor,
     if low < 0 or high >= height * width:
         raise ValueError(f'labels must lie in 0..{height * width - 1} (N - 1), '
                          f'found {low}..{high}.')
-    impl = choose(impl, _IMPLEMENTATIONS, probs.device)
+    impl = choose(impl, IMPLEMENTATIONS, probs.device)
     if impl == 'numba':
         from .kernels import membership_numba as kernel
     elif impl == 'torch':
@@ -289,7 +290,7 @@ def boundary_target(labels: Tensor,
     check_choice('rule', rule, BOUNDARY_RULES)
     check_number('radius', radius, 1)
     if rule == 'released':
-        # The frame is one ring of "no class", two for no radius in use.
+        # One ring of "no class" around the map makes the frame a contour.
         wide = torch.nn.functional.pad(labels.long(), (1, 1, 1, 1), value=-1)
         has_contour = (wide > 0) & (wide != ignore_index)
         edge = _differs_within(wide, radius, has_contour, either=True)

@@ -17,6 +17,7 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..ops.checks import check_number
 from ..ops.region_attention import boundary_target
 from .region_construction import RegionConstruction, Regions
 from .region_interaction import LEAKY, RegionInteraction
@@ -73,14 +74,18 @@ class RANetHead(BaseDecodeHead):
         loss_aux_boundary (dict): Loss of the auxiliary boundary map.
         boundary_radius (float): Of the boundary target that is made from the
             labels where the pipeline gives no ``gt_edge_map`` (see
-            :class:`GenerateRegionBoundary`).
+            :class:`GenerateRegionBoundary`); at least 1.
+        norm_cfg (dict | None): Batch norms only (BN, SyncBN), see
+            :class:`RegionInteraction`.
         **kwargs: As in mmseg's ``BaseDecodeHead``; ``in_index`` defaults to
             (2, 3) and ``act_cfg`` to a leaky ReLU of slope 0.01.
 
     Raises:
-        ValueError: ``in_channels`` and ``in_index`` do not name two inputs of
-            the same structure, ``input_transform`` is another than
-            'multiple_select', or ``out_channels`` is not ``num_classes``.
+        TypeError, ValueError: ``in_channels`` and ``in_index`` do not name two
+            inputs of the same structure, ``input_transform`` is another than
+            'multiple_select', ``out_channels`` is not ``num_classes``,
+            ``norm_cfg`` is no batch norm, ``boundary_radius`` no number from 1
+            on, or an argument of the two blocks is refused.
     """
 
     def __init__(self,
@@ -110,6 +115,7 @@ class RANetHead(BaseDecodeHead):
             raise ValueError("input_transform must be 'multiple_select', got "
                              f'{input_transform!r}; in_index says which maps '
                              'are concatenated.')
+        check_number('boundary_radius', boundary_radius, 1)
         super().__init__(
             in_channels,
             channels,

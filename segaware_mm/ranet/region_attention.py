@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..ops.checks import check_number
 from .region_construction import RegionConstruction
 from .region_interaction import RegionInteraction
 
@@ -22,18 +23,25 @@ class RegionAttention(BaseModule):
     Args:
         in_channels (int): Channels of the input.
         channels (int): Channels of the context.
-        num_classes (int): C, for the 1x1 convolutions; unused where the logits
-            are always given: set ``predict=False`` then.
-        predict (bool): Own 1x1 convolutions for the logits.
+        num_classes (int | None): C, for the 1x1 convolutions; not needed with
+            ``predict=False``.
+        predict (bool): Own 1x1 convolutions for the logits; False where these
+            are always given.
         construction (dict | None): Arguments of :class:`RegionConstruction`.
         interaction (dict | None): Arguments of :class:`RegionInteraction`.
-        conv_cfg, norm_cfg: As in mmcv.
+        conv_cfg, norm_cfg: As in mmcv; batch norms only (BN, SyncBN), see
+            :class:`RegionInteraction`.
+
+    Raises:
+        TypeError, ValueError: ``num_classes`` is less than 2, or absent though
+            ``predict`` is True; ``norm_cfg`` is no batch norm; or an argument
+            of the two blocks is refused.
     """
 
     def __init__(self,
                  in_channels: int,
                  channels: int,
-                 num_classes: int,
+                 num_classes: Optional[int] = None,
                  predict: bool = True,
                  construction: Optional[dict] = None,
                  interaction: Optional[dict] = None,
@@ -41,6 +49,11 @@ class RegionAttention(BaseModule):
                  norm_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        if predict and num_classes is None:
+            raise ValueError('num_classes must be given, for the 1x1 convolutions; '
+                             'or set predict=False and hand over the logits.')
+        if predict:
+            check_number('num_classes', num_classes, 2, integer=True)
         self.construction = RegionConstruction(**(construction or {}))
         self.interaction = RegionInteraction(
             in_channels, channels, conv_cfg=conv_cfg, norm_cfg=norm_cfg,

@@ -16,6 +16,7 @@ from ..ops.checks import check_choice, check_number
 from ..ops.divergence import DIVERGENCES
 from ..ops.lines import LINES
 from ..ops.region_attention import (
+    IMPLEMENTATIONS,
     construct_regions,
     region_membership,
     region_representatives,
@@ -76,6 +77,7 @@ class RegionConstruction(BaseModule):
         check_number('num_representatives', num_representatives, 1, integer=True)
         check_choice('divergence', divergence, DIVERGENCES)
         check_choice('line', line, LINES)
+        check_choice('impl', impl, ('auto', *IMPLEMENTATIONS))
         if max_representatives is not None:
             check_number('max_representatives', max_representatives, 1,
                          integer=True)
@@ -127,4 +129,6 @@ class RegionConstruction(BaseModule):
     def extra_repr(self) -> str:
         return (f'threshold={self.threshold}, '
                 f'num_representatives={self.num_representatives}, '
-                f'divergence={self.divergence!r}, line={self.line!r}')
+                f'divergence={self.divergence!r}, line={self.line!r}, '
+                f'max_representatives={self.max_representatives}, '
+                f'impl={self.impl!r}')

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..ops.checks import check_choice
+from ..ops.checks import check_choice, check_number
 from . import paper_messages, released_messages
 from .region_construction import Regions
 from .representatives import RepresentativeConv
@@ -46,20 +46,21 @@ class RegionInteraction(BaseModule):
         global_norm (str): Of mode 'paper': 'joint' (one softmax over all foreign
             representatives, bounded; ours) or 'per_region' (one for each foreign
             region, the literal equation; the sum grows with the regions).
-        scale (float | str): Factor of the scores: 1 (released and paper) or
-            'sqrt' for 1 / sqrt(M).
+        scale (float | str): Factor of the scores, not negative: 1 (released and
+            paper) or 'sqrt' for 1 / sqrt(M).
         representative_kernel (int): 3 (released: a convolution along the raster
             order) or 1 (independent of the order).
         zero_init (bool): Start with a context of zeros (the weight of the last
             norm is 0), so that a short training first learns without it
             (ours; needs ``norm_cfg``).
         conv_cfg, norm_cfg, act_cfg: As in mmcv; the released activation is a
-            leaky ReLU of slope 0.01, our default.
+            leaky ReLU of slope 0.01, our default. Of the norms batch norms only
+            (BN, SyncBN): others would mix the representatives of all images.
 
     Raises:
-        ValueError: ``mode``, ``global_norm``, ``scale`` or
-            ``representative_kernel`` is none of the values above, or
-            ``zero_init`` finds no norm.
+        TypeError, ValueError: ``mode``, ``global_norm``, ``scale`` or
+            ``representative_kernel`` is none of the values above, ``norm_cfg``
+            is no batch norm, or ``zero_init`` finds no norm.
     """
 
     def __init__(self,
@@ -81,6 +82,7 @@ class RegionInteraction(BaseModule):
             scale = channels**-0.5
         elif isinstance(scale, str):
             raise ValueError(f"scale must be a number or 'sqrt', got {scale!r}.")
+        check_number('scale', scale, 0)
         self.mode = mode
         self.global_norm = global_norm
         self.scale = float(scale)

@@ -1,1 +1,1 @@
-"""What differs between the two stacks and between versions, and nothing else."""
+"""What differs between the two stacks and between versions, and safe files."""

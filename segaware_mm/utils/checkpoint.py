@@ -37,6 +37,11 @@ class CheckpointFileError(RuntimeError):
     """A checkpoint that cannot be read; the text says why and what to do."""
 
 
+def is_remote(path: str) -> bool:
+    """Say whether ``path`` has a scheme such as 'https://'."""
+    return bool(re.match(r'[\w.+-]{2,}:(\w+:)?//', path))
+
+
 def restricts_by_default() -> bool:
     """Whether this torch reads only weights unless told otherwise (>= 2.6)."""
     import torch
@@ -104,7 +109,7 @@ def check_checkpoint(path: str) -> None:
         CheckpointFileError: As :func:`load_checkpoint`, and for a file
             without weights.
     """
-    if re.match(r'[\w+.-]{2,}://', path):
+    if is_remote(path):
         return
     content = load_checkpoint(path)
     weights = content.get('state_dict', content) if isinstance(

@@ -239,7 +239,7 @@ def data() -> Iterator[Finding]:
     """Look at the data root."""
     name = 'SEGAWARE_MM_DATA'
     root = os.environ.get(name)
-    if root is not None and not osp.isdir(root):
+    if root and not osp.isdir(root):
         yield Finding(name, f'{root} is no folder', PROBLEM,
                       f'export {name}=FOLDER, the one that holds the datasets; or '
                       f'unset {name}')

@@ -7,7 +7,7 @@ nothing heavy is imported to ask.
 """
 
 from importlib import metadata
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .checkpoint import allow_checkpoint_globals
 from .config_packages import map_config_packages
@@ -104,3 +104,37 @@ def prepare_stack() -> Stack:
     allow_checkpoint_globals()
     map_config_packages()
     return detect_stack()
+
+
+def skips_by_itself(loop: Any) -> bool:
+    """Whether a resumed loop goes on without loading what was trained on.
+
+    The forks' loops do where they are told to.
+    """
+    return bool(getattr(loop, 'fast_forward_on_resume', False))
+
+
+class ForwardedIterator:
+    """A data iterator that stands behind the batches a resumed loop skips.
+
+    The original loop skips by taking batches, the forks' by ``skip_iter``.
+
+    Args:
+        iterator (Iterator): Gives the first batch after those.
+        to_skip (int): How many batches the loop is going to skip.
+    """
+
+    def __init__(self, iterator: Iterator, to_skip: int) -> None:
+        self.iterator = iterator
+        self.to_skip = to_skip
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Skip at once."""
+        self.to_skip -= num_iters
+
+    def __next__(self) -> Any:
+        """Return the next batch; nothing while the loop skips."""
+        if self.to_skip > 0:
+            self.to_skip -= 1
+            return None
+        return next(self.iterator)

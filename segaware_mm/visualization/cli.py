@@ -2,23 +2,32 @@
 
 import argparse
 import sys
+from textwrap import fill
 from typing import Optional, Sequence
 
 from mmengine.logging import MMLogger
 
 from ..engine.cli import KeyValueAction, run_tool
-from .draw import visualize
+from .draw import available_views, visualize
+from .registry import known_families
 
-NOTES = """\
-views of RANet: image, truth (of an image of the config's datasets), boundary,
-regions, representatives, membership, before, after, change
+NOTES = """
+truth is drawn of an image of the config's datasets. The model sees the whole
+image at once, also where the config tests in windows (test_cfg.mode='slide').
 """
+
+
+def _notes() -> str:
+    """Return what stands below the options: the views of every head."""
+    lines = [f'views of {head}: {", ".join(available_views(family))}'
+             for head, family in sorted(known_families().items())]
+    return '\n'.join(fill(line, 78) for line in lines) + NOTES
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
-        prog='visualize.py', epilog=NOTES,
+        prog='visualize.py', epilog=_notes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Draw what a trained model sees in images: one PNG per image')
     parser.add_argument('config', help='config file')

@@ -69,8 +69,8 @@ def scores(labels: np.ndarray, subject: Subject) -> Optional[Tuple[float, float]
 
 
 def score_note(labels: np.ndarray, subject: Subject) -> str:
-    """Return the scores as the line below a picture, '' without truth."""
+    """Return the line below a prediction: its scores where there is truth."""
     found = scores(labels, subject)
-    if found is None:
-        return ''
-    return f'{100 * found[0]:.1f} % of pixels right, mIoU {100 * found[1]:.1f}'
+    score = '' if found is None else (f'{100 * found[0]:.1f} % of pixels right, '
+                                      f'mIoU of this image {100 * found[1]:.1f}')
+    return '; '.join(filter(None, [score, subject.remark]))

@@ -31,8 +31,10 @@ def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH) -> Subjec
     output = family.observe(loaded.model, part, image.inputs)
     frame = Frame(tuple(image.inputs.shape[2:]), image.meta,
                   getattr(part, 'align_corners', False))
+    windows = (getattr(loaded.model, 'test_cfg', None) or {}).get('mode') == 'slide'
     return Subject(image.pixels, output, frame, loaded.classes, loaded.palette,
-                   image.truth, getattr(part, 'ignore_index', 255), width)
+                   image.truth, getattr(part, 'ignore_index', 255), width,
+                   'whole image, not in windows' if windows else '')
 
 
 def draw_views(loaded: Loaded, image: Image, names: Sequence[str],
@@ -80,6 +82,20 @@ def file_names(images: Sequence[str]) -> List[str]:
     return names
 
 
+def check_targets(images: Sequence[str], targets: Sequence[str]) -> None:
+    """Check that no sheet would replace one of the images.
+
+    Raises:
+        ConfigError: Names the first that would.
+    """
+    places = {osp.realpath(path) for path in images}
+    for target in targets:
+        if osp.realpath(target) in places:
+            raise ConfigError(f'--out {osp.dirname(target)}: the picture {target} '
+                              'would replace the image it is drawn from. Name '
+                              'another folder.')
+
+
 def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
               views: str = 'all', options: Dict[str, Any] = None) -> Iterator[str]:
     """Draw the views of images, and yield every file written.
@@ -98,17 +114,18 @@ def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
     """
     for path in images:
         check_image(path)
+    targets = [osp.join(out, name) for name in file_names(images)]
+    check_targets(images, targets)
     loaded = load_model(config, checkpoint, options)
     names = choose_views(available_views(family_of(loaded.model)[0]), views)
     check_folder(out)
     model = osp.splitext(osp.basename(config))[0]
-    for path, name in zip(images, file_names(images)):
+    for path, target in zip(images, targets):
         pictures = draw_views(loaded, load_image(loaded, path), names)
         if not pictures:
             raise ConfigError(f'--views {views}: the datasets of the config hold '
                               f'no labels of {path}, so there is nothing to draw.')
         header = f'{osp.basename(path)}   |   {model}, {osp.basename(checkpoint)}'
-        target = osp.join(out, name)
         sheet = compose(pictures, header, loaded.classes, loaded.palette)
         AtomicLocalBackend().put(sheet, target)
         yield target

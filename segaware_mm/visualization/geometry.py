@@ -10,8 +10,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Width in pixels that a picture has at least and at most.
-LEAST_WIDTH, MOST_WIDTH = 480, 960
+#: Width in pixels that a picture has at least and at most, and its most height.
+LEAST_WIDTH, MOST_WIDTH, MOST_HEIGHT = 480, 960, 1920
 Size = Tuple[int, int]  # height, width
 
 
@@ -83,18 +83,17 @@ def picture_size(height: int, width: int, least: int = LEAST_WIDTH) -> Size:
     """Return the (height, width) in which an image is drawn.
 
     Small images grow by a whole factor, so that their pixels stay square and
-    alike; large ones shrink.
+    alike; large ones shrink. No picture is higher than :data:`MOST_HEIGHT`.
 
     Args:
         height, width: Of the image.
         least: Width that the picture has at least.
     """
-    if width < least:
-        factor = -(-least // width)
+    factor = min(-(-least // width), MOST_HEIGHT // height)
+    if factor > 1:
         return height * factor, width * factor
-    if width > MOST_WIDTH:
-        return max(1, round(height * MOST_WIDTH / width)), MOST_WIDTH
-    return height, width
+    shrink = min(1., MOST_WIDTH / width, MOST_HEIGHT / height)
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 def enlarge(array: np.ndarray, size: Size, smooth: bool = False) -> np.ndarray:

@@ -12,11 +12,11 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from torch import Tensor, nn
 
-from ..engine.checkpoints import CheckpointFitHook
+from ..engine.checkpoint_fit import CheckpointFitHook
 from ..engine.config_file import merge_options, read_config
+from ..engine.config_nodes import leaf_datasets
 from ..engine.data_errors import NamingPipeline, file_state
 from ..engine.errors import CheckpointError, ConfigError, DataError
-from ..engine.preflight import leaf_datasets
 from ..engine.prepare import use_plain_batchnorm
 from ..engine.scope import check_scope
 from ..utils.checkpoint import CheckpointFileError, load_checkpoint
@@ -55,12 +55,6 @@ class Image(NamedTuple):
     truth: Optional[np.ndarray]
 
 
-class _WholeFitHook(CheckpointFitHook):
-    """Wants every weight: pictures of half a model would mislead."""
-
-    LEAST = dict(CheckpointFitHook.LEAST, picture=1.0)
-
-
 class _Holder(NamedTuple):
     """What the hook reads of a runner."""
     model: nn.Module
@@ -91,12 +85,9 @@ def load_model(config: str, checkpoint: str,
     except CheckpointFileError as error:
         raise CheckpointError(str(error)) from error
     model = MODELS.build(cfg.model)
-    _WholeFitHook('picture', checkpoint).after_load_checkpoint(
+    # The comparison loads what fits, and an error says where that is not all.
+    CheckpointFitHook('test', checkpoint).after_load_checkpoint(
         _Holder(model, MMLogger.get_current_instance()), content)
-    weights = content.get('state_dict', content)
-    model.load_state_dict({name.replace('module.', '', 1)
-                           if name.startswith('module.') else name: value
-                           for name, value in weights.items()}, strict=False)
     classes, palette = _class_names(model, cfg, content.get('meta') or {})
     return Loaded(model.to(get_device()).eval(), cfg, classes, palette, checkpoint)
 

@@ -44,7 +44,9 @@ class _Sheet:
     def text(self, x: float, y: float, text: str, **style) -> None:
         """Write at (x, y); y is the middle of the line."""
         style = dict(dict(color=INK, va='center', ha='left', fontsize=11), **style)
-        self.figure.text(x / self.width, 1 - y / self.height, text, **style)
+        # Class and file names are no formulas, whatever they hold.
+        self.figure.text(x / self.width, 1 - y / self.height, text,
+                         parse_math=False, **style)
 
     def fitting(self, x: float, y: float, text: str, width: float, fontsize: float,
                 **style) -> None:
@@ -139,7 +141,8 @@ def compose(pictures: Sequence[Picture], header: str, classes: Sequence[str] = (
     sheet = _Sheet(full, below + (len(rows) * LEGEND_ROW + 10 if rows else 0)
                    + MARGIN // 2)
     if header:
-        sheet.text(MARGIN, MARGIN + 12, header, fontsize=15, weight='bold')
+        sheet.fitting(MARGIN, MARGIN + 12, header, full - 2 * MARGIN, 15,
+                      weight='bold')
     for number, picture in enumerate(pictures):
         x = MARGIN + number % columns * (width + GAP)
         y = top + number // columns * (block + GAP // 2)

@@ -18,7 +18,8 @@ RIGHT, WRONG, OTHER = (46, 204, 113), (231, 60, 60), (255, 196, 0)
 
 
 def observe(model: nn.Module, part: nn.Module, inputs: Tensor) -> RANetOutput:
-    """Run backbone and head on (1, 3, H, W)."""
+    """Run backbone and head on (1, 3, H, W), all at once: windows, in which
+    testing may cut it, have regions of their own."""
     with torch.no_grad():
         return part.forward_all(model.extract_feat(inputs))
 

@@ -40,6 +40,7 @@ class Subject:
         truth: (H, W) integer labels, or None where unknown.
         ignore_index: Label of pixels without a class.
         width: Least width of the pictures in pixels.
+        remark: How the prediction was made, where testing makes it otherwise.
     """
     image: np.ndarray
     output: Any
@@ -49,6 +50,7 @@ class Subject:
     truth: Optional[np.ndarray] = None
     ignore_index: int = 255
     width: int = LEAST_WIDTH
+    remark: str = ''
 
     @property
     def size(self) -> Tuple[int, int]:

@@ -36,6 +36,8 @@ def test_a_row_is_trained_once_and_scored_after_a_kill(tmp_path, tiny_config,
     assert first['params'] == pytest.approx(0.05, abs=0.05)
     assert first['seconds_per_iteration'] > 0
     assert '`tiny-seed3`' in out.read_text()
+    row = json.loads((job.folder / 'row.json').read_text())
+    assert row['environments'] == [first['environment']] and row['config_hash']
 
     # Finished: nothing is run.
     with monkeypatch.context() as patch:
@@ -51,3 +53,4 @@ def test_a_row_is_trained_once_and_scored_after_a_kill(tmp_path, tiny_config,
     assert again['scores'] == first['scores']
     assert again['classes'] == pytest.approx(first['classes'], nan_ok=True)
     assert (job.folder / 'test').is_dir()
+    assert again['environment'].startswith(first['environment'])

@@ -113,7 +113,7 @@ def test_every_row_has_a_name_and_a_config_of_its_own():
     names = [row.name for row in ROWS]
     assert len(set(names)) == len(names)
     assert {'fcn', 'psp', 'ocr', 'da', 'ranet-released', 'ranet-released-sqrt',
-            'ranet-paper', 'ranet-tree', 'ranet-jensen-shannon'} <= set(names)
+            'ranet-paper', 'ranet-fine-tree', 'ranet-fine-jensen-shannon'} <= set(names)
     assert all((REPO / row.config).is_file() for row in ROWS)
     assert len({(row.config, row.options) for row in ROWS}) == len(ROWS)
 
@@ -134,15 +134,15 @@ def test_the_options_of_every_row_fit_their_config():
     assert tuple(released.in_channels) == (256, 256)
     assert released.interaction.scale == 1
     assert heads['ranet-stride8'].interaction.scale == 'sqrt'
-    assert heads['ranet-no-boundary'].loss_aux_boundary.loss_weight == 0
-    assert heads['ranet-k16'].construction.num_representatives == 16
+    assert heads['ranet-fine-no-boundary'].loss_aux_boundary.loss_weight == 0
+    assert heads['ranet-fine-k16'].construction.num_representatives == 16
 
 
 def test_rows_are_selected_by_name_and_pattern():
-    found = [row.name for row in camvid.select(ROWS, ['ranet-k*', 'da'])]
-    assert found == ['da', 'ranet-k4', 'ranet-k16']
+    found = [row.name for row in camvid.select(ROWS, ['ranet-fine-k*', 'da'])]
+    assert found == ['da', 'ranet-fine-k4', 'ranet-fine-k16']
     assert camvid.select(ROWS, []) == list(ROWS)
-    with pytest.raises(ValueError, match='ranet-k8.*ranet-k4'):
+    with pytest.raises(ValueError, match='ranet-k8.*ranet-fine-k4'):
         camvid.select(ROWS, ['ranet-k8'])
 
 
@@ -169,7 +169,12 @@ def test_the_page_compares_with_peers_of_equal_length_and_seed():
     line = {cells[1].strip(' `'): [c.strip() for c in cells] for cells in (
         row.split('|') for row in text.splitlines() if row.startswith('| `'))}
     table = text.split('## IoU')[0]
-    assert ' +0.50 |' in table and table.count('+') == 1
+    assert ' +0.50 (da) |' in table and table.count('+') == 1
+    # A peer of that length is open: it may be the best.
+    for waiting, gains in (((1200, 0), 1), ((600, 1), 1), ((600, 0), 0)):
+        table = camvid_table.score_table(results, ['a processor; torch 2',
+                                                   'another; torch 2'], [waiting])
+        assert table.count('+') == gains, waiting
     assert r'A \| B' in text
     assert line['da'][2:4] == ['92.02', '-']  # the table of classes comes last
     assert '- `psp`: not trained' in text
@@ -183,10 +188,50 @@ def test_a_page_without_results_names_what_is_missing():
 
 
 @pytest.fixture
-def job(tmp_path):
+def config(tmp_path):
+    """A config that can be read, and a base of it."""
+    (tmp_path / 'base.py').write_text(
+        "train_cfg = dict(max_iters=600)\nroot = '{{$SEGAWARE_MM_DATA:data}}'\n")
+    (tmp_path / 'config.py').write_text("_base_ = './base.py'\nother = 1\n")
+    return str(tmp_path / 'config.py')
+
+
+@pytest.fixture
+def job(tmp_path, config):
     """A row in a folder of its own."""
-    row = Row('tiny', 'Tiny', 'config.py', (('a.b', '1'), ))
+    row = Row('tiny', 'Tiny', config, (('a.b', '1'), ))
     return camvid_job.Job(row, 0, ['c=2'], tmp_path)
+
+
+def test_the_length_of_a_row_is_that_of_its_config_and_options(job, tmp_path):
+    assert job.iterations == 600
+    row = job.row._replace(options=(('train_cfg.max_iters', '1200'), ))
+    assert camvid_job.Job(row, 0, [], tmp_path).iterations == 1200
+    assert camvid_job.Job(row, 0, ['train_cfg.max_iters=2'], tmp_path).iterations == 2
+    assert camvid_job.Job(Row('a', 'b', 'no.py'), 0, [], tmp_path).iterations == 0
+
+
+def test_a_config_that_changed_is_noticed(job, tmp_path, monkeypatch):
+    job.begin('here')
+    (job.folder / 'result.json').write_text(json.dumps(result('tiny')))
+    monkeypatch.setenv('SEGAWARE_MM_DATA', '/elsewhere')
+    base = tmp_path / 'base.py'
+    base.write_text('# a comment\n' + base.read_text())
+    assert job.state() == 'done, mIoU 49.60'
+    base.write_text(base.read_text().replace('600', '700'))
+    with pytest.raises(camvid_job.RowError, match='config.py.*has changed since'):
+        job.result()
+    # Rows of the first versions have no hash: they count as before.
+    (job.folder / 'row.json').write_text(json.dumps(job.definition))
+    assert job.state() == 'done, mIoU 49.60'
+
+
+def test_every_start_leaves_its_environment(job):
+    assert job.begin('a') == ['a'] == job.begin('a')
+    assert job.begin('b') == ['a', 'b'] == job.saved()['environments']
+    write_run(job.folder, '20260101_000000', [dict(loss=1., step=3)])
+    (job.folder / 'row.json').write_text(json.dumps(job.definition))
+    assert job.begin('b') == ['unknown', 'b']
 
 
 def test_a_result_of_other_settings_is_refused(job):
@@ -197,7 +242,7 @@ def test_a_result_of_other_settings_is_refused(job):
     assert job.state() == 'done, mIoU 49.60'
     assert job.result()['label'] == 'Tiny'
     (job.folder / 'row.json').write_text(json.dumps(
-        dict(config='config.py', options=['a.b=7', 'c=2', 'randomness.seed=0'])))
+        dict(job.definition, options=['a.b=7', 'c=2', 'randomness.seed=0'])))
     with pytest.raises(camvid_job.RowError, match='a.b=7.*instead of a.b=1'):
         job.result()
     assert 'other settings' in job.state()
@@ -217,8 +262,9 @@ class BrokenJob(camvid_job.Job):
     train = ['-c', 'print("Iter(train)"); print("error: no data"); exit(2)']
 
 
-def test_a_row_that_fails_stands_in_the_table_with_the_reason(tmp_path, capsys):
-    job = BrokenJob(Row('broken', 'Broken', 'config.py'), 0, [], tmp_path)
+def test_a_row_that_fails_stands_in_the_table_with_the_reason(tmp_path, config,
+                                                              capsys):
+    job = BrokenJob(Row('broken', 'Broken', config), 0, [], tmp_path)
     out = tmp_path / 'page.md'
     assert camvid.work([job], [job], 1, out, 'cmd') == 1
     assert '`broken`: exit code 2: error: no data (all of it in ' in out.read_text()

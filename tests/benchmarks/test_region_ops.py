@@ -53,10 +53,10 @@ def few_rows():
         'head/97x97/128/whole/DAHead': head_result(4., 1000.),
         'head/97x97/128/whole/NLHead': {'error': 'given up after 1 s (--limit)'},
         'head/97x97/128/whole/CCHead': head_result(2., 2000.),
-        'head/97x97/128/whole/RANetHead-paper/trained': head_result(3., 500.),
-        'regions/97x97/trained/numba/bernoulli/interpolated':
+        'head/97x97/128/whole/RANetHead-paper/scene': head_result(3., 500.),
+        'regions/97x97/scene/numba/bernoulli/interpolated':
             region_result(.5, 30.),
-        'regions/97x97/untrained/numba/bernoulli/interpolated':
+        'regions/97x97/uniform/numba/bernoulli/interpolated':
             region_result(1.6, 30.),
         'regions/128x256/noise/numba/bernoulli/interpolated':
             {'error': 'killed by signal 9'},
@@ -103,12 +103,12 @@ def test_the_plan_holds_what_is_promised():
     for size in ((97, 97), (128, 256), (45, 60)):
         for maps in bench_maps.KINDS:
             assert (size, maps, 'numba', 'bernoulli', 'interpolated') in kinds
-        assert (size, 'trained', 'numba', 'jensen_shannon', 'interpolated') in kinds
+        assert (size, 'scene', 'numba', 'jensen_shannon', 'interpolated') in kinds
     assert ((97, 97), 'noise', 'torch', 'bernoulli', 'interpolated') in kinds
-    assert ((45, 60), 'trained', 'torch', 'bernoulli', 'interpolated') in kinds
+    assert ((45, 60), 'scene', 'torch', 'bernoulli', 'interpolated') in kinds
     more = region_plan.plan([128, 512], slow=True)
     assert {row['name'] for row in more} > set(names)
-    assert ((97, 97), 'trained', 'numba', 'jensen_shannon', 'tree') in kinds
+    assert ((97, 97), 'scene', 'numba', 'jensen_shannon', 'tree') in kinds
     heads = {(r['head'], r['part'], r['channels']) for r in rows
              if r['kind'] == 'head'}
     for head in region_ops.RIVALS + ('RANetHead released', 'RANetHead paper'):
@@ -130,7 +130,7 @@ def test_ratios_are_to_the_best_rival_of_the_run(few_rows):
     assert 'the time of CCHead' in text and 'the peak of DAHead' in text
     line = next(x for x in text.splitlines() if 'RANetHead paper' in x)
     cells = [cell.strip() for cell in line.split('|')[1:-1]]
-    assert cells == ['RANetHead paper', 'trained', '1.50', '1', '2', '3 (1.5-6)',
+    assert cells == ['RANetHead paper', 'scene', '1.50', '1', '2', '3 (1.5-6)',
                      '1.50', '500', '0.50', '3 runs']
 
 
@@ -143,7 +143,7 @@ def test_a_failed_row_stays_with_its_reason(few_rows):
 def test_targets_are_held_against_every_kind_of_map(few_rows):
     lines = region_ops.target_lines(few_rows)
     assert len(lines) == 3
-    assert lines[0].endswith(': reached') and 'trained' in lines[0]
+    assert lines[0].endswith(': reached') and 'scene' in lines[0]
     assert lines[1].endswith('NOT reached') and '1.6 s' in lines[1]
     assert 'killed by signal 9' in lines[2]
 
@@ -157,7 +157,7 @@ def test_maps_are_probabilities_and_always_the_same(kind):
     assert torch.allclose(maps.probs.sum(1), torch.ones(1, 32, 40))
     assert 0 <= maps.boundary.min() and maps.boundary.max() <= 1
     assert torch.equal(maps.probs, again.probs)
-    with pytest.raises(ValueError, match='trained, untrained, noise'):
+    with pytest.raises(ValueError, match='scene, uniform, noise'):
         bench_maps.make_maps('other', 32, 40, 5)
 
 
@@ -167,13 +167,13 @@ def test_maps_fall_into_the_regions_they_stand_for():
     for kind in bench_maps.KINDS:
         maps = bench_maps.make_maps(kind, 48, 48, 11)
         count[kind] = int(construct_regions(maps.probs, maps.boundary).max()) + 1
-    assert count['untrained'] == 1
-    assert 5 <= count['trained'] <= 100
+    assert count['uniform'] == 1
+    assert 5 <= count['scene'] <= 100
     assert count['noise'] > 500
 
 
 def test_labels_without_scenes_are_cells():
-    maps = bench_maps.make_maps('trained', 8, 9, 4)  # too small for a scene
+    maps = bench_maps.make_maps('scene', 8, 9, 4)  # too small for a scene
     assert maps.source == 'cells' and len(maps.probs.argmax(1).unique()) > 1
 
 
@@ -216,7 +216,7 @@ def test_every_head_can_be_measured(head, part):
 
 
 def test_random_weights_get_the_regions_of_the_maps():
-    maps = bench_maps.make_maps('trained', 32, 40, 5)
+    maps = bench_maps.make_maps('scene', 32, 40, 5)
     head, inputs, forward = bench_heads.whole_head(
         'RANetHead paper', 8, 8, (32, 40), maps)
     scores = forward()[2]
@@ -243,7 +243,7 @@ def test_a_quick_run_writes_the_page(tmp_path, capsys):
     out = tmp_path / 'page.md'
     code = region_ops.main([
         '--quick', '--threads', '1', '--out', str(out), '--only',
-        'regions/32x40/trained/numba/bernoulli/interpolated'])
+        'regions/32x40/scene/numba/bernoulli/interpolated'])
     assert code == 0, capsys.readouterr()
     text = out.read_text()
     assert '32x40, 5 classes' in text and 'torch' in text

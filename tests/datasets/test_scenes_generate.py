@@ -183,16 +183,6 @@ def test_silly_argument_is_an_error_and_writes_nothing(tmp_path, change, name):
     assert not out.exists()
 
 
-def test_half_written_file_never_lies_under_its_name(tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(os, 'replace', fail)
-    with pytest.raises(OSError, match='No space'):
-        storage.write_atomic(tmp_path / 'a.png', b'abc')
-    assert list(tmp_path.iterdir()) == []
-
-
 def _double(task):
     if task == 'fail':
         raise OSError(28, 'No space left on device')

@@ -1,26 +1,14 @@
-"""Checkpoints: whole files alone, the last of them, and of the right model."""
+"""Checkpoints: whole files alone, and the last of them."""
 
-import logging
 import os
-from types import SimpleNamespace
 
 import mmengine.fileio as fileio
 import pytest
 import torch
 from mmengine.runner import save_checkpoint
-from torch import nn
 
-from segaware_mm.engine.atomic import (
-    AtomicLocalBackend,
-    remove_parts,
-    use_atomic_writes,
-)
-from segaware_mm.engine.checkpoints import (
-    CheckpointFitHook,
-    check_file,
-    is_whole,
-    latest_checkpoint,
-)
+from segaware_mm.engine.atomic import AtomicLocalBackend, use_atomic_writes
+from segaware_mm.engine.checkpoints import check_file, is_whole, latest_checkpoint
 from segaware_mm.engine.errors import CheckpointError
 
 
@@ -78,13 +66,6 @@ def test_links_are_written_through(tmp_path):
     assert (tmp_path / 'real' / 'file.txt').read_text(encoding='utf-8') == 'ü'
 
 
-def test_leftovers_of_a_killed_write_are_removed(tmp_path):
-    (tmp_path / '.iter_4.pth.123.part').touch()
-    (tmp_path / 'keep.part').touch()
-    assert len(remove_parts(str(tmp_path))) == 1
-    assert os.listdir(tmp_path) == ['keep.part']
-
-
 def test_whole_cut_and_empty(tmp_path):
     path = save(tmp_path / 'a.pth')
     assert is_whole(path)
@@ -119,6 +100,24 @@ def test_latest_after_the_work_dir_was_moved(tmp_path):
     assert latest_checkpoint(str(tmp_path)) == good
 
 
+def test_a_copied_work_dir_resumes_from_itself(tmp_path):
+    """The pointer still names the file in the place it was copied from."""
+    for name in ('old', 'new'):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / 'iter_4.pth')
+        (tmp_path / name / 'last_checkpoint').write_text(
+            str(tmp_path / 'old' / 'iter_4.pth'))
+    assert latest_checkpoint(str(tmp_path / 'new')) == str(
+        tmp_path / 'new' / 'iter_4.pth')
+
+
+def test_a_checkpoint_in_another_folder_is_found(tmp_path):
+    (tmp_path / 'work').mkdir()
+    other = save(tmp_path / 'iter_4.pth')  # out_dir of the CheckpointHook
+    (tmp_path / 'work' / 'last_checkpoint').write_text(other)
+    assert latest_checkpoint(str(tmp_path / 'work')) == other
+
+
 def test_no_checkpoint_at_all(tmp_path):
     assert latest_checkpoint(str(tmp_path / 'no')) is None
 
@@ -134,68 +133,3 @@ def test_files_that_are_no_checkpoints_are_named(tmp_path):
     with pytest.raises(CheckpointError, match='does not exist'):
         check_file(str(tmp_path / 'no.pth'))
     check_file('https://example.org/not-looked-at.pth')
-
-
-def make_runner(*widths):
-    """Return a stand-in for a runner with a model of these widths."""
-    model = nn.Sequential(*[nn.Linear(w, w) for w in widths])
-    return SimpleNamespace(model=model, logger=logging.getLogger('fit'))
-
-
-def state(runner, **more):
-    """Return a full checkpoint of a stand-in."""
-    return dict(state_dict=runner.model.state_dict(), meta={}, optimizer={},
-                message_hub={}, **more)
-
-
-def fit(purpose, model, checkpoint):
-    """Run the hook on a checkpoint."""
-    CheckpointFitHook(purpose, 'c.pth').after_load_checkpoint(model, checkpoint)
-
-
-@pytest.mark.parametrize('purpose', ['resume', 'test', 'load'])
-def test_the_own_checkpoint_fits(purpose, caplog):
-    runner = make_runner(2, 3)
-    fit(purpose, runner, state(runner))
-    assert caplog.text == ''
-
-
-def test_another_architecture_is_refused_with_its_share():
-    runner, other = make_runner(2, 3, 4, 5), make_runner(2, 7)
-    with pytest.raises(CheckpointError) as caught:
-        fit('test', runner, state(other))
-    text = str(caught.value)
-    assert '2 of the 8 weights' in text and '25 %' in text
-    assert 'absent: 4 (2.weight' in text
-    assert 'of another shape: 2 (1.weight (7, 7), wanted (3, 3)' in text
-
-
-def test_a_partial_fit_is_a_warning_for_testing_and_an_error_for_resuming(caplog):
-    runner = make_runner(2, 3, 4)
-    checkpoint = state(make_runner(2, 3))
-    with caplog.at_level(logging.WARNING):
-        fit('test', runner, checkpoint)
-    assert '4 of the 6 weights' in caplog.text
-    with pytest.raises(CheckpointError, match='load_from=c.pth'):
-        fit('resume', runner, checkpoint)
-
-
-def test_start_weights_must_share_something(caplog):
-    fit('load', make_runner(2, 3, 4), state(make_runner(2)))
-    with pytest.raises(CheckpointError, match='0 of the 6'):
-        fit('load', make_runner(2, 3, 4), state(make_runner(9)))
-
-
-def test_weights_alone_cannot_be_resumed_from():
-    runner = make_runner(2)
-    with pytest.raises(CheckpointError, match='weights alone') as caught:
-        fit('resume', runner, runner.model.state_dict())
-    assert 'load_from=c.pth' in str(caught.value)
-
-
-def test_weights_saved_by_several_processes_fit():
-    runner = make_runner(2)
-    weights = {f'module.{k}': v for k, v in runner.model.state_dict().items()}
-    fit('test', runner, dict(state_dict=weights))
-    with pytest.raises(CheckpointError):
-        fit('test', runner, dict(state_dict={f'x.{k}': 0 for k in weights}))

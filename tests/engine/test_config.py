@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import nn
 
 from segaware_mm.engine import prepare
-from segaware_mm.engine.config_file import merge_options, read_config
+from segaware_mm.engine.config_file import merge_options, read_config, read_keys
 from segaware_mm.engine.errors import ConfigError
 
 ARGS = dict(config='a/b/net.py', work_dir=None, launcher='none', amp=False,
@@ -80,6 +82,41 @@ def test_keys_that_the_runner_reads_are_known(key):
     assert merge_options(small(), {key: None}) == []
 
 
+@pytest.mark.parametrize('key, place', [
+    ('optimizer.lr', 'optim_wrapper.optimizer'),
+    ('crop_size', 'train_dataloader.dataset.pipeline.1.crop_size')])
+def test_a_variable_of_the_config_file_changes_nothing_and_is_remarked_upon(
+        key, place):
+    optimizer, crop = dict(type='SGD', lr=1), (9, 9)
+    cfg = small(optimizer=optimizer, crop_size=crop, optim_wrapper=dict(
+        optimizer=dict(optimizer)), train_dataloader=dict(dataset=dict(
+            pipeline=[dict(type='L'), dict(type='RandomCrop', crop_size=crop)])))
+    note, = merge_options(cfg, {key: 5})
+    assert 'nothing reads it' in note and f'Set {place} instead' in note
+
+
+def test_shipped_schedules_have_no_free_variables(repo):
+    for path in (repo / 'configs' / '_base_' / 'schedules').glob('*.py'):
+        assert set(Config.fromfile(path)) <= set(read_keys()), path
+
+
+@pytest.mark.parametrize('name', [
+    'coco-stuff10k-512x512', 'pascal-context-480x480', 'pascal-context-59-480x480'])
+def test_recipes_after_upstream_have_a_seed_and_upstreams_end(name, repo):
+    cfg = read_config(str(repo / 'configs' / 'ranet' /
+                          f'ranet_r101-d8_4xb4-40k_{name}.py'))
+    scheduler, = cfg.param_scheduler
+    assert (scheduler.eta_min, scheduler.end) == (1e-4, cfg.train_cfg.max_iters)
+    assert cfg.randomness.seed is not None
+
+
+def test_an_empty_data_variable_is_as_none(tmp_path, monkeypatch):
+    path = tmp_path / 'c.py'
+    path.write_text("model = dict()\nroot = '{{$SEGAWARE_MM_DATA:data}}/x'")
+    monkeypatch.setenv('SEGAWARE_MM_DATA', '')
+    assert read_config(str(path)).root == 'data/x'
+
+
 def test_data_root_is_handed_down():
     data = dict(type='D', data_root='old/', ann_file='x.json')
     cfg = small(
@@ -107,6 +144,25 @@ def test_work_dir_from_command_line_then_config_then_name():
         assert cfg.work_dir == wanted
 
 
+def test_a_work_dir_that_cannot_be_made(tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    for name in ('file', 'file/below'):
+        with pytest.raises(ConfigError, match='file is a file.*--work-dir'):
+            prepare.set_work_dir(small(), args(work_dir=str(tmp_path / name)))
+    monkeypatch.setattr(prepare.os, 'access', lambda *_: False)
+    with pytest.raises(ConfigError, match=f'{tmp_path} cannot be written to'):
+        prepare.set_work_dir(small(), args(work_dir=str(tmp_path / 'new')))
+    assert not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize('fit, script', [
+    (prepare.prepare_train, 'dist_train.sh'), (prepare.prepare_test, 'dist_test.sh')])
+def test_launcher_without_torchrun(fit, script, on_cpu, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(ConfigError, match=f'RANK is not set.*{script}'):
+        fit(small(), args(launcher='pytorch'))
+
+
 def sync():
     """Return a model config with three sync norms."""
     norm = dict(type='SyncBN', requires_grad=True)
@@ -119,6 +175,12 @@ def test_sync_bn_becomes_bn_in_one_process(on_gpu):
     notes = prepare.use_plain_batchnorm(cfg)
     assert 'SyncBN' not in str(cfg.model) and '3 place(s)' in notes[0]
     assert cfg.model.norm_cfg.requires_grad is True
+
+
+def test_sync_bn_given_as_a_class_becomes_bn(on_gpu):
+    cfg = small(model=dict(type='X', norm_cfg=dict(type=nn.SyncBatchNorm)))
+    prepare.use_plain_batchnorm(cfg)
+    assert cfg.model.norm_cfg.type == 'BN'
 
 
 def test_sync_bn_stays_in_a_group_of_gpus(on_gpu):
@@ -169,6 +231,21 @@ def test_amp_on_the_cpu_is_bfloat16_and_says_so(on_cpu):
     assert 'segaware_mm' in cfg.custom_imports.imports
 
 
+def test_amp_of_a_work_dir_from_the_cpu_becomes_the_gpus(on_gpu):
+    cfg = small(optim_wrapper=dict(type='CpuAmpOptimWrapper'))
+    notes = prepare.enable_amp(cfg, False)
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+    assert 'GPU' in notes[0]
+
+
+@pytest.mark.parametrize('kind, after', [
+    (OptimWrapper, 'CpuAmpOptimWrapper'), (AmpOptimWrapper, 'CpuAmpOptimWrapper')])
+def test_optimizer_wrappers_given_as_classes(kind, after, on_cpu):
+    cfg = small(optim_wrapper=dict(type=kind))
+    prepare.enable_amp(cfg, True)
+    assert cfg.optim_wrapper.type == after
+
+
 def test_amp_with_another_wrapper_is_refused(on_cpu):
     with pytest.raises(ConfigError, match="'Other'"):
         prepare.enable_amp(small(optim_wrapper=dict(type='Other')), True)
@@ -195,6 +272,11 @@ def test_exact_resume_goes_with_a_seed(seed, exact, on_cpu):
     prepare.prepare_train(cfg, args())
     assert cfg.exact_resume is exact
     assert cfg.label_check.num_batches == 20
+
+
+def test_exact_resume_without_a_seed_is_refused(on_cpu):
+    with pytest.raises(ConfigError, match='exact_resume=True needs a seed'):
+        prepare.prepare_train(small(exact_resume=True), args())
 
 
 def test_what_is_set_by_hand_stays(on_cpu):

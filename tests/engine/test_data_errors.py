@@ -10,12 +10,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.utils import register_all_modules
 from PIL import Image
 
-from segaware_mm.engine.data_errors import (
-    NamingPipeline,
-    check_not_empty,
-    leaf_datasets,
-    name_files,
-)
+from segaware_mm.engine.config_nodes import leaf_datasets
+from segaware_mm.engine.data_errors import NamingPipeline, check_not_empty, name_files
 from segaware_mm.engine.errors import DataError, message_of
 
 
@@ -144,7 +140,7 @@ def test_wrapped_datasets_are_walked(dataset):
     from mmengine.dataset import ConcatDataset, RepeatDataset
     both = ConcatDataset([dataset, RepeatDataset(dataset, 2).dataset])
     nested = SimpleNamespace(dataset=SimpleNamespace(datasets=[both, dataset]))
-    assert list(leaf_datasets(nested)) == [dataset] * 3
+    assert [leaf for _, leaf in leaf_datasets(nested)] == [dataset] * 3
     check_not_empty(nested, 'x')
 
 

@@ -15,9 +15,11 @@ def port() -> str:
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_test_on_the_cpu(
+def test_two_processes_train_resume_and_test_on_the_cpu(
         tmp_path, tiny_config, run_command, losses, port):
-    config = tiny_config(iters=2, options={'val_evaluator.iou_metrics': ['mIoU']})
+    config = tiny_config(iters=2, options={
+        'val_evaluator.iou_metrics': ['mIoU'],
+        'default_hooks.checkpoint.interval': 1})
     work = tmp_path / 'work'
     done = run_command('tools/dist_train.sh', config, 2, '--work-dir', work,
                        PORT=port)
@@ -28,6 +30,12 @@ def test_two_processes_train_and_test_on_the_cpu(
     assert used.env_cfg.dist_cfg.backend == 'gloo'
     assert used.model.backbone.norm_cfg.type == 'BN'
     assert used.model_wrapper_cfg.device_ids is None
+
+    cut = tmp_path / 'cut'
+    again = run_command('tools/dist_train.sh', config, 2, '--work-dir', cut,
+                        '--resume', work / 'iter_1.pth', PORT=port)
+    assert again.returncode == 0, again.stderr
+    assert losses(cut) == {2: losses(work)[2]}
 
     tested = run_command(
         'tools/dist_test.sh', config, work / 'iter_2.pth', 2, '--work-dir', work,

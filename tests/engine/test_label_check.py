@@ -189,6 +189,15 @@ def test_classes_of_a_cascade_are_those_of_the_last_head():
     assert classes_of(model) == (5, 255, None)
 
 
+@pytest.mark.parametrize('num_classes', [1, 2])
+def test_one_sigmoid_has_two_classes(num_classes):
+    runner = make_runner(num_classes=num_classes, dataset_classes=2)
+    runner.model.decode_head.out_channels = 1
+    check(make_batch(grid(0, 1, 255)), runner)
+    with pytest.raises(LabelError, match='0..1'):
+        check(make_batch(grid(0, 2)), runner)
+
+
 def test_samples_are_found_in_nested_batches():
     batch = make_batch(grid(0), grid(1))
     nested = dict(data_samples=dict(sup=batch['data_samples'], other=[1, 'x']))

@@ -1,16 +1,22 @@
 """Absent data and weights: one message that says everything."""
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.model import BaseModule
+from torch import nn
 
+from segaware_mm.engine.config_nodes import leaf_datasets
 from segaware_mm.engine.errors import CheckpointError, DataError
-from segaware_mm.engine.preflight import check_inputs, find_missing, leaf_datasets
+from segaware_mm.engine.hints import how_to_get
+from segaware_mm.engine.preflight import check_inputs, find_missing
 from segaware_mm.engine.pretrained import (
-    is_remote,
+    check_start,
     missing_weights,
     named_downloads,
     pretrained_weights,
 )
+from segaware_mm.utils.checkpoint import is_remote
 
 
 def dataset(root, **more):
@@ -126,6 +132,59 @@ def test_weights_are_found_under_every_key(tmp_path):
     weights.touch()
     cfg.model.backbone = None
     assert missing_weights(cfg) == ''
+
+
+@pytest.mark.parametrize('content, words', [
+    ('no weights', 'another kind of file'), ('<html>', 'is a web page')])
+def test_weights_that_cannot_be_read(content, words, tmp_path):
+    path = tmp_path / 'w.pth'
+    path.write_text(content)
+    cfg = Config(dict(model=dict(backbone=dict(init_cfg=dict(
+        type='Pretrained', checkpoint=str(path))))))
+    with pytest.raises(CheckpointError, match=words) as caught:
+        check_inputs(cfg, ('train', ), weights=True)
+    assert 'model.backbone.init_cfg.checkpoint' in str(caught.value)
+    assert '--cfg-options model.backbone.init_cfg=None' in str(caught.value)
+    check_inputs(cfg, ('train', ), weights=False)
+
+
+class Backbone(BaseModule):
+    """A backbone of one layer."""
+
+    def __init__(self, **init_cfg):
+        super().__init__(init_cfg=dict(type='Pretrained', **init_cfg))
+        self.conv = nn.Conv2d(1, 2, 3)
+
+
+class Renaming(Backbone):
+    """Loads weights in a way of its own."""
+
+    def init_weights(self):
+        raise NotImplementedError
+
+
+def test_weights_that_match_nothing(tmp_path):
+    path = str(tmp_path / 'w.pth')
+    torch.save(dict(state_dict={'backbone.conv.weight': torch.zeros(2, 1, 3, 3),
+                                'other': torch.zeros(1)}), path)
+
+    def check(kind, **init_cfg):
+        check_start(nn.ModuleDict(dict(backbone=kind(checkpoint=path, **init_cfg))))
+
+    with pytest.raises(CheckpointError) as caught:
+        check(Backbone)
+    for words in (path, 'no weight of backbone', 'wanted: conv.weight',
+                  'found:  backbone.conv.weight', "prefix='backbone.'"):
+        assert words in str(caught.value)
+    check(Backbone, prefix='backbone')
+    check(Renaming)
+
+
+def test_hints_of_coco(tmp_path):
+    """The scenes have other categories; the two COCO-Stuff other converters."""
+    assert 'make_scenes' not in how_to_get('CocoDataset', 'data/coco', ['a=b'])
+    text = how_to_get('COCOStuffDataset', 'data/coco_stuff10k', ['a=b'])
+    assert 'coco_stuff10k.py' in text and 'COCO 2014' in text
 
 
 def test_absent_data_and_weights_are_one_message(tmp_path):

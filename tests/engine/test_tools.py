@@ -173,6 +173,8 @@ def test_resume_without_a_checkpoint_starts_anew(train, tiny_config, losses):
 @pytest.mark.parametrize('damage, words', [
     ('other', 'belongs to another model'), ('cut', 'cut short'),
     ('text', 'another kind of file'), ('weights', 'weights alone'),
+    ('unknown', 'unknown to the model: 1 (more.weight)'),
+    ('optimizer', 'the state of its optimizer'),
     ('absent', 'does not exist')])
 def test_resume_from_a_wrong_checkpoint(damage, words, train, trained):
     config, work, good = trained
@@ -183,9 +185,15 @@ def test_resume_from_a_wrong_checkpoint(damage, words, train, trained):
         bad.write_text('no checkpoint')
     elif damage != 'absent':
         content = torch.load(good, weights_only=False)
-        keep = dict(list(content['state_dict'].items())[:40])
-        torch.save({**content, 'state_dict': keep} if damage == 'other'
-                   else dict(state_dict=content['state_dict']), bad)
+        if damage == 'other':
+            content['state_dict'] = dict(list(content['state_dict'].items())[:40])
+        elif damage == 'unknown':
+            content['state_dict']['more.weight'] = torch.zeros(1)
+        elif damage == 'optimizer':
+            content['optimizer']['param_groups'][0]['params'].pop()
+        else:
+            content = dict(state_dict=content['state_dict'])
+        torch.save(content, bad)
     before = good.read_bytes()
     fails(train(config, '--resume', bad), bad, words)
     assert good.read_bytes() == before
@@ -236,6 +244,13 @@ def test_testing_with_a_file_that_is_no_checkpoint(trained, test):
 def test_testing_with_what_the_config_lacks(args, words, trained, test):
     config, _, checkpoint = trained
     fails(test(config, checkpoint, *args), words)
+
+
+def test_painting_needs_a_visualizer(trained, test, tmp_path):
+    config, _, checkpoint = trained
+    fails(test(config, checkpoint, '--show-dir', tmp_path / 'x', options=[
+        'visualizer=None', 'default_hooks.visualization.type=SegVisualizationHook']),
+        'need the visualizer')
 
 
 def detection_config(tmp_path) -> Path:

@@ -236,7 +236,7 @@ def test_gradcheck_of_masks(border, normalize):
 @pytest.mark.parametrize('stride, dilation, groups, planes', [
     (1, 1, 1, 1), (2, 1, 2, 2), (1, 2, 2, 4)])
 def test_gradcheck_of_convolutions(stride, dilation, groups, planes, impl):
-    tensors = job((3, 4), 4, 2, 3, stride, groups, planes, batch=1)
+    tensors = job((3, 4), 4, 4, 3, stride, groups, planes, batch=1)
     tensors[2][0, 1, 1, 1] = 0  # a mask of 0 has a gradient too
     assert gradcheck(lambda *t: ops.masked_conv2d(*t, stride, dilation, groups, impl),
                      [t.requires_grad_() for t in tensors])
@@ -508,7 +508,7 @@ def test_a_batch_of_two_is_two_batches_of_one():
         weights = rand(*both[0].shape, seed=9).float()
         for b in (0, 1):
             one = function(leaves[0][b:b + 1], leaves[1][b:b + 1])
-            assert torch.equal(one, both[0][b:b + 1])
+            torch.testing.assert_close(one, both[0][b:b + 1])  # last bits may differ
             (one * weights[b:b + 1]).sum().backward()
         for leaf, wanted in zip(leaves, both[1:]):
             torch.testing.assert_close(leaf.grad, wanted, rtol=1e-5, atol=1e-5)
@@ -559,9 +559,7 @@ def test_compiled_networks_have_equal_results():
 
     tensors = [x, weight, torch.tensor(.5, dtype=F64)]
     compiled = torch.compile(network, backend='eager')
-    wanted = gradients(network, tensors)
-    for _ in range(2):
-        assert_same(gradients(compiled, tensors), wanted)
+    assert_same(gradients(compiled, tensors), gradients(network, tensors))
 
 
 def test_masks_from_shared_distances():
@@ -706,13 +704,13 @@ print(run({channels}, {outputs}, {size}, {kernel}))
 
 
 @pytest.mark.parametrize('work, channels, outputs, size, kernel, limit', [
-    # Columns: 25 * 12.8 MB. Three such for x and its gradient, two bands of 8 MB,
-    # the gradient of the mask (5 MB).
-    ('ops.masked_conv2d(x, weight, mask)', 64, 8, 224, 5, 100),
-    # 81 * 9.6 MB; gradients of x and of the mask, the mask divided: 16 MB each.
-    ('ops.masked_mean(x, mask)', 48, 1, 224, 9, 120),
-    # 25 * 12.8 MB; the gradient of x, distances and masks: a few times 5 MB.
-    ('ops.local_attention_mask(x, 5)', 64, 1, 224, 5, 80)])
+    # Columns: 25 * 25.6 MB. Three such for x and its gradient, two bands of 8 MB,
+    # the gradient of the mask (10 MB).
+    ('ops.masked_conv2d(x, weight, mask)', 64, 8, 320, 5, 160),
+    # 81 * 19.2 MB; gradients of x and of the mask, the mask divided: 3 * 33 MB.
+    ('ops.masked_mean(x, mask)', 48, 1, 320, 9, 220),
+    # 25 * 25.6 MB; the gradient of x, distances and masks: a few times 10 MB.
+    ('ops.local_attention_mask(x, 5)', 64, 1, 320, 5, 130)])
 def test_no_tensor_of_all_taps_exists(work, channels, outputs, size, kernel, limit):
     program = textwrap.dedent(MEMORY_PROGRAM.format(
         work=work, channels=channels, outputs=outputs, size=size, kernel=kernel))

@@ -368,6 +368,15 @@ def test_a_pixel_with_nan_follows_nobody(impl):
     probs[..., 2, 2] = float('nan')
     labels = ops.construct_regions(probs, boundary, impl=impl).view(4, 4)
     assert (labels == labels[2, 2]).sum() == 1
+    # Nor does it reach the gradients of the others.
+    probs.requires_grad_()
+    membership = ops.region_membership(probs, boundary, labels.view(1, 16),
+                                       impl=impl)
+    grad, = torch.autograd.grad(membership.sum(), probs)
+    others = torch.ones(4, 4, dtype=torch.bool)
+    others[2, 2] = False
+    assert membership[:, others.flatten()].isfinite().all()
+    assert grad[..., others].isfinite().all()
 
 
 @pytest.mark.parametrize('impl', FAST + ('reference', ))

@@ -224,6 +224,11 @@ def test_all_singletons_and_the_cap(mode):
     assert out.isfinite().all()
 
 
+def test_the_module_prints_all_it_was_built_with():
+    text = repr(RegionConstruction(max_representatives=7, impl='torch'))
+    assert "max_representatives=7, impl='torch'" in text
+
+
 def test_the_cap_keeps_the_largest_regions():
     construction = RegionConstruction(max_representatives=2)
     labels = torch.tensor([0, 1, 1, 1, 2, 2])
@@ -241,7 +246,7 @@ def test_region_attention_is_a_brick_of_the_root_registry():
     assert brick(features).shape == (2, 8, 7, 5)
     context, classes, boundary = brick(features, return_logits=True)
     assert classes.shape == (2, 3, 7, 5) and boundary.shape == (2, 2, 7, 5)
-    given = RegionAttention(6, 8, 3, predict=False)
+    given = RegionAttention(6, 8, predict=False)
     with pytest.raises(ValueError, match='boundary_logits must be given'):
         given(features, classes)
     assert given(features, classes, boundary).shape == (2, 8, 7, 5)
@@ -279,6 +284,18 @@ def test_errors_name_the_argument():
         RegionInteraction(4, 4, scale='x')
     with pytest.raises(ValueError, match='representative_kernel must be 1 or 3'):
         RegionInteraction(4, 4, representative_kernel=2)
+    with pytest.raises(TypeError, match='scale must be a number, got None'):
+        RegionInteraction(4, 4, scale=None)
+    with pytest.raises(ValueError, match='scale must be at least 0, got nan'):
+        RegionInteraction(4, 4, scale=float('nan'))
+    with pytest.raises(TypeError, match="boundary_radius must be a number, got 'x'"):
+        build_head(boundary_radius='x')
+    with pytest.raises(ValueError, match="impl must be one of 'auto', 'numba'.*nubma"):
+        RegionConstruction(impl='nubma')
+    with pytest.raises(ValueError, match='num_classes must be given.*predict=False'):
+        RegionAttention(6, 8)
+    with pytest.raises(ValueError, match='num_classes must be at least 2, got 1'):
+        RegionAttention(6, 8, 1)
     with pytest.raises(TypeError, match="threshold must be a number, got 'a'"):
         RegionConstruction(threshold='a')
     with pytest.raises(TypeError, match='num_representatives must be an integer'):

@@ -1,5 +1,6 @@
 """RANet through the tools: two processes, and resume after a kill."""
 
+import json
 import signal
 import socket
 
@@ -18,6 +19,31 @@ class KillHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 5:
             os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+UNEQUAL = """
+import json
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class UnequalHook(Hook):
+    '''The second process has one region, the first many; both count.'''
+
+    def before_train(self, runner):
+        blocks = [m for m in runner.model.modules() if hasattr(m, 'construction')]
+        block = blocks[0].construction
+        # Similarities lie in [0, 1]: none is above 1, all are above -1.
+        block.threshold = (1., -1.)[get_rank()]
+        self.counts = []
+        block.register_forward_hook(lambda module, args, regions: self.counts.append(
+            int(regions.labels.max()) + 1))
+
+    def after_train(self, runner):
+        with open(f'counts_{get_rank()}.json', 'w') as file:
+            json.dump(self.counts, file)
 """
 
 MODEL = dict(
@@ -41,18 +67,23 @@ MODEL = dict(
 @pytest.mark.parametrize('mode', ['released', 'paper'])
 def test_two_processes_with_unequal_regions_do_not_deadlock(
         mode, tmp_path, tiny_config, run_command, losses):
-    """A threshold near 1 gives every image its own number of regions."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = str(probe.getsockname()[1])
+    (tmp_path / 'unequal.py').write_text(UNEQUAL)
     config = tiny_config(iters=3, batch=1, model=MODEL, options={
-        'model.decode_head.construction': dict(threshold=.97),
+        'custom_imports.imports': ['segaware_mm', 'unequal'],
+        'custom_hooks': [dict(type='UnequalHook')],
         'model.decode_head.interaction': dict(mode=mode)})
     work = tmp_path / 'work'
     done = run_command('tools/dist_train.sh', config, 2, '--work-dir', work,
                        PORT=port, timeout=240)
     assert done.returncode == 0, done.stderr
     assert sorted(losses(work)) == [1, 2, 3]
+    first, second = (json.loads((tmp_path / f'counts_{rank}.json').read_text())
+                     for rank in (0, 1))
+    assert len(first) >= 3 and len(second) >= 3
+    assert all(a > b == 1 for a, b in zip(first[:3], second[:3]))
 
 
 @pytest.mark.slow

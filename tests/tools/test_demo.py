@@ -12,6 +12,8 @@ pytest.importorskip('mmseg')
 
 from segaware_mm.demo import record as records  # noqa: E402
 from segaware_mm.demo.cli import FCN, RANET, build_parser, main  # noqa: E402
+from segaware_mm.demo.scenes import ensure_scenes  # noqa: E402
+from segaware_mm.engine.errors import DataError  # noqa: E402
 from segaware_mm.engine.progress import ProgressHook  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
@@ -134,6 +136,31 @@ def test_other_settings_train_anew(tmp_path):
     assert not work.exists() and records.read(str(work)) is None
 
 
+def test_a_changed_setting_is_said_before_it_trains_anew(demo, tmp_path):
+    work = tmp_path / 'work_dirs' / 'demo' / STEM
+    records.write(str(work), records.Record('other settings', True, '', 50., 3, 3, 9.))
+    code, out, err = demo()
+    assert code == 0, err
+    assert 'RANet: settings changed: training anew' in out
+    code, out, _ = demo()
+    assert code == 0 and 'settings changed' not in out
+
+
+def test_fresh_scenes_take_what_is_given_and_keep_the_rest(tmp_path):
+    folder = str(tmp_path / 'scenes')
+    first, drawn = ensure_scenes(folder, (2, 1), (32, 40))
+    assert drawn and (first['train'], first['height']) == (2, 32)
+    same, drawn = ensure_scenes(folder, (3, 1), (48, 48))
+    assert same == first and not drawn
+    assert ensure_scenes(folder, fresh=True) == (first, True)
+    wider, drawn = ensure_scenes(folder, size=(32, 48), fresh=True)
+    assert drawn and wider == dict(first, width=48)
+    with Image.open(tmp_path / 'scenes/images/val/000000.png') as picture:
+        assert picture.size == (48, 32)
+    with pytest.raises(DataError, match='size must be'):
+        ensure_scenes(folder, size=(2, 2), fresh=True)
+
+
 def test_a_damaged_record_counts_as_none(tmp_path):
     for text in ('', '{"settings": 1', '{"other": 1}'):
         (tmp_path / 'demo.json').write_text(text)
@@ -168,3 +195,10 @@ def test_scenes_of_another_layout_are_not_trained_on(demo, tmp_path):
 def test_a_time_that_is_none(demo, value):
     code, out, err = demo('--max-seconds', value)
     assert code == 2 and '--max-seconds' in err
+
+
+@pytest.mark.parametrize('value', ['0', '-1', '1.5'])
+def test_a_number_of_pictures_that_is_none(value, capsys):
+    with pytest.raises(SystemExit):
+        build_parser('configs').parse_args(['--pictures', value])
+    assert '--pictures' in capsys.readouterr().err

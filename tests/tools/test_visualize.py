@@ -17,8 +17,14 @@ from PIL import Image
 
 pytest.importorskip('mmseg')
 
-from segaware_mm.visualization.cli import main  # noqa: E402
-from segaware_mm.visualization.draw import file_names  # noqa: E402
+from segaware_mm.visualization.cli import build_parser, main  # noqa: E402
+from segaware_mm.visualization.draw import (  # noqa: E402
+    available_views,
+    file_names,
+    subject_of,
+)
+from segaware_mm.visualization.load import load_image, load_model  # noqa: E402
+from segaware_mm.visualization.ranet_views import FAMILY  # noqa: E402
 
 NAMES = ('back', 'disc', 'bar', 'corner')
 HEAD = dict(
@@ -189,6 +195,33 @@ def test_a_folder_that_cannot_be_written(ranet, draw, tmp_path):
     fails(draw(*ranet, out=file), f'--out {file}', 'Name a folder')
     fails(draw(*ranet, out=file / 'below'), f'--out {file / "below"}')
     assert file.read_text() == ''
+
+
+def test_the_image_itself_is_never_replaced(ranet, draw, tmp_path):
+    config, weights, image = ranet
+    before = image.read_bytes()
+    link = tmp_path / 'link'
+    link.symlink_to(image.parent)
+    for folder in (image.parent, link):
+        code, text, _ = draw(config, tmp_path / 'no.pth', image, out=folder)
+        assert code == 2 and 'would replace the image' in text, text
+    assert image.read_bytes() == before
+
+
+def test_a_model_tested_in_windows_is_said_to_see_the_whole_image(ranet):
+    config, weights, image = map(str, ranet)
+    loaded = load_model(config, weights)
+    assert subject_of(loaded, load_image(loaded, image)).remark == ''
+    loaded.model.test_cfg.mode = 'slide'
+    remark = subject_of(loaded, load_image(loaded, image)).remark
+    assert remark.startswith('whole image')
+
+
+def test_the_help_names_every_view_and_what_the_model_sees():
+    text = ' '.join(build_parser().format_help().split())
+    views = ', '.join(available_views(FAMILY))
+    assert f'views of RANetHead: {views}' in text
+    assert 'whole image' in text and 'slide' in text
 
 
 def test_equal_names_do_not_overwrite_each_other():

@@ -82,6 +82,15 @@ def test_table_of_config_packages(monkeypatch, installed, mapped):
     assert table == {**dict(mmseg='mmsegmentation', mmdet='mmdet'), **mapped}
 
 
+@pytest.mark.parametrize('skip', [
+    lambda iterator: iterator.skip_iter(3),  # the forks' loop
+    lambda iterator: [next(iterator) for _ in range(3)]])  # the original one
+def test_loops_of_both_stacks_skip_without_loading(skip):
+    iterator = stack.ForwardedIterator(iter('ab'), 3)
+    skip(iterator)
+    assert [next(iterator), next(iterator)] == ['a', 'b']
+
+
 @pytest.mark.stack
 @pytest.mark.parametrize('base', [
     'mmseg::_base_/datasets/cityscapes.py', 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'])

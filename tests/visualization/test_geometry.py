@@ -54,6 +54,12 @@ def test_small_images_grow_by_a_whole_factor_and_large_ones_shrink():
     assert picture_size(1, 4000) == (1, 960)
 
 
+def test_a_tall_image_grows_no_higher_than_a_sheet_can_be():
+    assert picture_size(2000, 12) == (1920, 12)
+    assert picture_size(500, 12) == (1500, 36)
+    assert picture_size(1, 12, least=480) == (40, 480)
+
+
 def test_enlarging_keeps_every_value_where_not_smooth():
     labels = np.array([[0, 70000], [5, 2**40]])
     large = enlarge(labels, (4, 6))

@@ -71,6 +71,24 @@ def test_titles_and_notes_stay_within_their_picture():
     assert (between == 255).all()
 
 
+def test_a_header_stays_on_the_sheet():
+    sheet = read(compose([noise(0)], 'a file with a long name.png   |   ' * 4))
+    assert (sheet[:60, -20:] == 255).all() and (sheet[:60] < 128).any()
+
+
+def test_names_are_no_formulas():
+    dollars = noise(0, note='$a', classes=(0, ))
+    dollars.title = r'$\frac$'
+    assert find(read(compose([dollars], '$x$ $', ['$^$'], PALETTE)), dollars.pixels)
+
+
+def test_a_picture_narrower_than_its_scale():
+    pixels = np.full((90, 5, 3), 200, np.uint8)
+    narrow = Picture('title', pixels, 'note', ('viridis', 0., 1.), [0])
+    sheet = read(compose([narrow] * 2, 'header', CLASSES, PALETTE))
+    assert sheet.shape[1] == 2 * 24 + 2 * 5 + 20
+
+
 def test_a_heat_map_has_its_scale():
     plain = read(compose([noise(0)], ''))
     scaled = read(compose([noise(0, scale=('viridis', 0., 1.))], ''))

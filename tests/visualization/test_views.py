@@ -132,6 +132,14 @@ def test_ignored_pixels_have_no_score_and_no_verdict(subject):
     assert list(common_views.truth(subject).classes) == []
 
 
+def test_scores_are_of_this_image_and_say_how_they_came_about(subject):
+    assert 'right, mIoU of this image 9' in ranet_views.after(subject).note
+    subject.remark = 'whole image'
+    assert ranet_views.after(subject).note.endswith('; whole image')
+    subject.truth = None
+    assert ranet_views.before(subject).note == 'whole image'
+
+
 def test_views_are_found_by_the_head(head):
     family, part = family_of(nn.ModuleDict(dict(deep=nn.Sequential(nn.ReLU(), head))))
     assert family is ranet_views.FAMILY and part is head

@@ -1,7 +1,7 @@
 """Segmentor around a three-stage ResNet-18: strides 4, 8, 16.
 
 The head is left to the config that inherits this one. The ImageNet weights
-hold no fourth stage; see the CamVid page of the docs.
+hold no fourth stage; see the section "CamVid" of docs/data.md.
 """
 norm_cfg = dict(type='BN', requires_grad=True)
 data_preprocessor = dict(

@@ -1,6 +1,8 @@
 """SGD .01, weight decay 5e-4, poly 0.9 to zero, 40000 iterations of batch 8."""
-optimizer = dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
-optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
+    clip_grad=None)
 param_scheduler = [
     dict(
         type='PolyLR', eta_min=0, power=0.9, begin=0, end=40000,

@@ -1,6 +1,8 @@
 """SGD .02, poly 0.9, 600 iterations: the short CamVid schedule (ours)."""
-optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4)
-optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4),
+    clip_grad=None)
 param_scheduler = [
     dict(
         type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=600,

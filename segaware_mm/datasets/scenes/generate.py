@@ -14,11 +14,11 @@ from typing import Any, Dict, List, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
+from ...utils.files import remove_parts, write_atomic
 from . import manifest, storage
 from .encoding import json_bytes
 from .layouts import LAYOUTS, Layout
 from .render import MIN_SIDE, SPLITS, render_scene
-from .storage import write_atomic
 from .workers import run_tasks
 
 _PARTS = '.scenes_parts'
@@ -58,7 +58,7 @@ def generate_scenes(out: Union[str, Path], layout: str = 'mmseg',
     folder = Path(out)
     storage.make_folder(folder)
     with storage.only_writer(folder):
-        storage.remove_temporary(folder)
+        remove_parts(folder, deep=True)
         found = manifest.load(folder)
         if found is not None and overwrite:
             _remove(folder, found)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and one writer at a time."""
+"""The folder of the scenes: can it be written, by one writer at a time."""
 
 import os
 import time
@@ -11,33 +11,11 @@ try:
 except ImportError:  # not on Windows: there two runs must not share a folder
     fcntl = None
 
+from ...utils.files import part_of
 from .manifest import ScenesError
-
-_TEMPORARY = '.scenes-tmp'
 
 #: Seconds to wait for a folder in which another process writes.
 LOCK_WAIT = 10.0
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that it never lies half under its name.
-
-    Folders above it are made. The content goes to a name beside it first.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f'.{path.name}.{os.getpid()}{_TEMPORARY}'
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def remove_temporary(folder: Path) -> None:
-    """Remove what a killed run left under temporary names."""
-    for path in folder.rglob(f'.*{_TEMPORARY}'):
-        path.unlink(missing_ok=True)
 
 
 def remove_files(folder: Path, relative_paths: Iterator[str]) -> None:
@@ -60,7 +38,7 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f'.probe.{os.getpid()}{_TEMPORARY}'
+        probe = part_of(folder / 'probe')
         probe.write_bytes(b'')
         probe.unlink()
     except OSError as error:

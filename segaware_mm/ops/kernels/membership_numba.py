@@ -15,7 +15,6 @@ On equal maxima the first one seen from the start of a line gets the gradient;
 a symmetric line walked once therefore remembers its first and last winner.
 """
 
-import math
 from typing import Any, Tuple
 
 import numpy as np
@@ -25,44 +24,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..divergence import JS_EPS, P_MAX, P_MIN, binary_entropy
-from .log_numba import log_rows
+from .divergence_blocks import (
+    bernoulli_block,
+    differ,
+    jensen_shannon_block,
+    scatter_bernoulli,
+    scatter_jensen_shannon,
+)
+from .line_blocks import (
+    argmax_block,
+    interpolated_offsets,
+    max_block,
+    scatter_edges,
+    tree_offsets,
+)
 from .regions_numba import van_der_corput_table
 from .threads import run_stripes
 
 #: Pixels of a block: short, so that few pairs of other regions ride along.
 BLOCK = 64
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _interpolated_offsets(dy, dx, width, lower, upper, weight):
-    """Raster offsets of the two taps of every sample, and the upper's weight."""
-    x_major = abs(dx) >= abs(dy)
-    major, minor = (dx, dy) if x_major else (dy, dx)
-    n = abs(major)
-    for t in range(1, n):
-        along = t if major > 0 else -t
-        low = (t * minor) // n
-        rest = t * minor - low * n
-        high = low + 1 if rest else low
-        lower[t] = low * width + along if x_major else along * width + low
-        upper[t] = high * width + along if x_major else along * width + high
-        weight[t] = rest / n
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _tree_offsets(dy, dx, width, vdc, there, back):
-    """Raster offsets of the samples of the line to (dy, dx) and of its return,
-    both from the start of the former; sample t is t steps from its own start."""
-    x_major = abs(dx) >= abs(dy)
-    n, m = (abs(dx), abs(dy)) if x_major else (abs(dy), abs(dx))
-    sign_y, sign_x = (1 if dy > 0 else -1), (1 if dx > 0 else -1)
-    while n > 1:
-        if m > n * vdc[n]:
-            m -= 1
-        n -= 1
-        oy, ox = (m, n) if x_major else (n, m)
-        there[n] = sign_y * oy * width + sign_x * ox
-        back[n] = dy * width + dx - there[n]
+#: Pixels that the compiler's unrolled vector loops take at a time.
+VECTOR = 32
 
 
 @njit(cache=True, nogil=True, error_model='numpy')
@@ -79,102 +61,33 @@ def _wanted_span(labels, columns, width, dx, shift, start, stop):
 
 
 @njit(cache=True, nogil=True, error_model='numpy')
-def _argmax_block(edges, lower, upper, weight, n, start, length, best, first,
-                  last):
-    """D of the pairs from start + k, and the first and last sample that attains it.
+def _live_pairs(labels, columns, width, dx, shift, start, length, live):
+    """Mark the pairs of the block that are of one region and on the map."""
+    a, b = labels[start:start + length], labels[start + shift:start + shift + length]
+    column = columns[start:start + length]
+    for k in range(np.uint64(length)):
+        end = column[k] + np.int32(dx)
+        live[k] = (a[k] == b[k]) & (end >= 0) & (end < np.int32(width))
 
-    ``edges`` is padded, and start counts from its first element. Unsigned
-    indices spare the test for negative ones.
-    """
-    size = np.uint64(length)
+
+@njit(cache=True, nogil=True, error_model='numpy')
+def _add_similarity(live, best, divergence, out):
+    """Add F = (1 - D) (1 - E) of the live pairs."""
+    one = best.dtype.type(1.)
+    for k in range(np.uint64(len(out))):
+        f = (one - best[k]) * (one - divergence[k])
+        out[k] += f if live[k] else best.dtype.type(0)
+
+
+@njit(cache=True, nogil=True, error_model='numpy')
+def _shares(live, share, best, divergence, to_edges, to_classes):
+    """Gradients of share * F by D and by E; 0 for the other pairs."""
     kind = best.dtype.type
-    for k in range(size):
-        best[k] = kind(0)
-        first[k] = last[k] = np.int32(0)
-    for t in range(1, n):
-        a, b = np.uint64(start + lower[t]), np.uint64(start + upper[t])
-        w0, w1 = kind(1. - weight[t]), kind(weight[t])
-        step = np.int32(t)
-        for k in range(size):
-            v = w0 * edges[a + k] + w1 * edges[b + k]
-            old = best[k]
-            first[k] = step if v > old else first[k]
-            last[k] = step if v >= old else last[k]
-            best[k] = v if v > old else old
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _bernoulli_block(probs, entropy, classes, shift, start, length, arg, log,
-                     bits, e, logit):
-    """E and logit m of the pairs (start + k, start + k + shift).
-
-    ``classes[k]`` is the class that decides: the top class of the start for
-    E_ij, of the end for E_ji.
-    """
-    half = probs.dtype.type(.5)
-    one = probs.dtype.type(1.)
-    for k in range(length):
-        i, c = start + k, classes[k]
-        m = half * (probs[c, i] + probs[c, i + shift])
-        arg[k] = m
-        arg[length + k] = one - m
-        e[k] = half * (entropy[c, i] + entropy[c, i + shift])
-        logit[k] = probs[c, i]
-    log_rows(arg[:2 * length], log[:2 * length], bits[:2 * length])
-    for k in range(length):
-        m, own = arg[k], logit[k]
-        mixed = -(m * log[k] + (one - m) * log[length + k]) - e[k]
-        mixed = mixed if mixed > 0 else mixed * 0
-        e[k] = mixed if m != own else mixed * 0
-        logit[k] = log[k] - log[length + k]
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _differ(a, b, length):
-    for k in range(length):
-        if a[k] != b[k]:
-            return True
-    return False
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _jensen_shannon_block(probs, labels, shift, start, length, e):
-    """E_ij = E_ji of the pairs of one region; probs is (N, C)."""
-    for k in range(length):
-        i, j = start + k, start + k + shift
-        if labels[i] != labels[j]:
-            continue
-        total = 0.
-        for c in range(probs.shape[1]):
-            p, q = probs[i, c], probs[j, c]
-            if p != q:
-                m = (p + q) / 2
-                total += p * math.log(p / m) + q * math.log(q / m)
-        e[k] = total / 2
-
-
-@njit(cache=True, nogil=True, error_model='numpy', inline='always')
-def _scatter_bernoulli(probs, logit, free, c, i, j, middle, value, grad):
-    """Add value * dE/dP for one direction, class c of the start i."""
-    if probs[c, i] == probs[c, j]:
-        return
-    if free[c, i]:
-        grad[c, i] += value * .5 * (logit[c, i] - middle)
-    if free[c, j]:
-        grad[c, j] += value * .5 * (logit[c, j] - middle)
-
-
-@njit(cache=True, nogil=True, error_model='numpy')
-def _scatter_jensen_shannon(probs, free, i, j, value, grad):
-    for c in range(probs.shape[1]):
-        p, q = probs[i, c], probs[j, c]
-        if p == q:
-            continue
-        m = (p + q) / 2
-        if free[i, c]:
-            grad[i, c] += value * .5 * math.log(p / m)
-        if free[j, c]:
-            grad[j, c] += value * .5 * math.log(q / m)
+    one, nothing = kind(1.), kind(0.)
+    for k in range(np.uint64(len(share))):
+        g = kind(-share[k])
+        to_edges[k] = g * (one - divergence[k]) if live[k] else nothing
+        to_classes[k] = g * (one - best[k]) if live[k] else nothing
 
 
 @njit(cache=True, nogil=True, error_model='numpy')
@@ -196,7 +109,10 @@ def _visit_pairs(height, width, edges, columns, labels, bernoulli, probs,
     arg, log = np.empty(2 * BLOCK, kind), np.empty(2 * BLOCK, kind)
     bits = np.empty(2 * BLOCK, np.int32)
     first, last = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
-    spare = np.empty(BLOCK, np.int32)
+    spare, live = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
+    to_d, to_e = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
+    to_d_back, to_e_back = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
+    zeros, spare_d = np.zeros(BLOCK, kind), np.empty(BLOCK, kind)
     longest = max(height, width) + 1
     lower, upper = np.empty(longest, np.int64), np.empty(longest, np.int64)
     weight, nothing = np.zeros(longest), np.zeros(longest)
@@ -209,9 +125,9 @@ def _visit_pairs(height, width, edges, columns, labels, bernoulli, probs,
             n = max(dy, abs(dx))
             shift = dy * width + dx
             if tree:
-                _tree_offsets(dy, dx, width, vdc, lower, upper)
+                tree_offsets(dy, dx, width, vdc, lower, upper)
             else:
-                _interpolated_offsets(dy, dx, width, lower, upper, weight)
+                interpolated_offsets(dy, dx, width, lower, upper, weight)
             for block in range(0, total - shift, BLOCK):
                 start, stop = _wanted_span(
                     labels, columns, width, dx, shift, block,
@@ -220,63 +136,70 @@ def _visit_pairs(height, width, edges, columns, labels, bernoulli, probs,
                 if length <= 0:
                     continue
                 at = start + width  # the padding of edges
-                if tree:
-                    _argmax_block(edges, lower, lower, nothing, n, at, length,
-                                  best, first, spare)
-                    _argmax_block(edges, upper, upper, nothing, n, at, length,
-                                  back, last, spare)
+                # Whole vectors: a remainder would run one by one.
+                wide = (length + VECTOR - 1) // VECTOR * VECTOR
+                if tree and backward:
+                    argmax_block(edges, lower, lower, nothing, n, at, wide,
+                                 best, first, spare)
+                    argmax_block(edges, upper, upper, nothing, n, at, wide,
+                                 back, last, spare)
+                elif tree:
+                    max_block(edges, lower, lower, nothing, n, at, wide, best,
+                              spare_d)
+                    max_block(edges, upper, upper, nothing, n, at, wide, back,
+                              spare_d)
+                elif backward:
+                    argmax_block(edges, lower, upper, weight, n, at, wide,
+                                 best, first, last)
                 else:
-                    _argmax_block(edges, lower, upper, weight, n, at, length,
-                                  best, first, last)
+                    max_block(edges, lower, upper, weight, n, at, wide, best,
+                              spare_d)
                 one_way = True
                 if bernoulli:
                     top_i, top_j = top[start:stop], top[start + shift:stop + shift]
-                    _bernoulli_block(probs, entropy, top_i, shift, start, length,
-                                     arg, log, bits, e_there, m_there)
-                    one_way = not _differ(top_i, top_j, length)
+                    bernoulli_block(probs, entropy, top_i, shift, start, length,
+                                    arg, log, bits, e_there, m_there)
+                    one_way = not differ(top_i, top_j, length)
                     if not one_way:
-                        _bernoulli_block(probs, entropy, top_j, shift, start,
-                                         length, arg, log, bits, e_back, m_back)
+                        bernoulli_block(probs, entropy, top_j, shift, start,
+                                        length, arg, log, bits, e_back, m_back)
                 else:
-                    _jensen_shannon_block(probs, labels, shift, start, length,
-                                          e_there)
-                for k in range(length):
-                    i, j = start + k, start + k + shift
-                    if labels[i] != labels[j] or \
-                            not 0 <= columns[i] + dx < width:
-                        continue
-                    there = 1. - best[k]
-                    here = 1. - back[k] if tree else there
-                    e_ij = e_there[k]
-                    e_ji = e_ij if one_way else e_back[k]
-                    if not backward:
-                        sums[i] += there * (1. - e_ij)
-                        sums[j] += here * (1. - e_ji)
-                        continue
-                    g_i, g_j = share[i], share[j]
-                    f, g = first[k], last[k]
-                    d_i, d_j = -g_i * (1. - e_ij), -g_j * (1. - e_ji)
-                    if tree:
-                        if f:
-                            grad_edges[i + lower[f]] += d_i
-                        if g:
-                            grad_edges[i + upper[g]] += d_j
-                    elif f:
-                        grad_edges[i + lower[f]] += (1. - weight[f]) * d_i
-                        grad_edges[i + upper[f]] += weight[f] * d_i
-                        grad_edges[i + lower[g]] += (1. - weight[g]) * d_j
-                        grad_edges[i + upper[g]] += weight[g] * d_j
-                    if bernoulli:
-                        _scatter_bernoulli(probs, logit, free, top[i], i, j,
-                                           m_there[k], -g_i * there,
-                                           grad_probs)
-                        middle = m_there[k] if one_way else m_back[k]
-                        _scatter_bernoulli(probs, logit, free, top[j], j, i,
-                                           middle, -g_j * here, grad_probs)
-                    else:
-                        _scatter_jensen_shannon(probs, free, i, j,
-                                                -g_i * there - g_j * here,
-                                                grad_probs)
+                    jensen_shannon_block(probs, labels, shift, start, length,
+                                         e_there)
+                _live_pairs(labels, columns, width, dx, shift, start, length, live)
+                e_other = e_there if one_way else e_back
+                d_other = back if tree else best
+                end = start + shift
+                if not backward:
+                    _add_similarity(live, best, e_there, sums[start:stop])
+                    _add_similarity(live, d_other, e_other, sums[end:end + length])
+                    continue
+                _shares(live, share[start:stop], best, e_there, to_d, to_e)
+                _shares(live, share[end:end + length], d_other, e_other,
+                        to_d_back, to_e_back)
+                if n > 1 and tree:
+                    scatter_edges(first, first, lower, lower, nothing, to_d, zeros,
+                                  start, length, grad_edges)
+                    scatter_edges(last, last, upper, upper, nothing, to_d_back,
+                                  zeros, start, length, grad_edges)
+                elif n > 1:
+                    scatter_edges(first, last, lower, upper, weight, to_d,
+                                  to_d_back, start, length, grad_edges)
+                if not bernoulli:
+                    for k in range(length):
+                        if live[k]:
+                            scatter_jensen_shannon(
+                                probs, free, start + k, end + k,
+                                to_e[k] + to_e_back[k], grad_probs)
+                    continue
+                if one_way:
+                    for k in range(length):
+                        to_e[k] += to_e_back[k]
+                scatter_bernoulli(probs, logit, top_i, m_there, to_e, shift, start,
+                                  length, grad_probs)
+                if not one_way:
+                    scatter_bernoulli(probs, logit, top_j, m_back, to_e_back, shift,
+                                      start, length, grad_probs)
 
 
 def _tables(probs: Tensor, bernoulli: bool) -> Tuple[Tensor, ...]:
@@ -307,8 +230,8 @@ def _kernel_arguments(probs: Tensor, boundary: Tensor, labels: Tensor,
     height, width = boundary.shape
     flat = probs.flatten(1)
     table, entropy, logit, free = _tables(flat, bernoulli)
-    # One row of padding on both sides: blocks run over the ends of rows.
-    edges = torch.nn.functional.pad(boundary.flatten(), (width, width))
+    # Padding on both sides: blocks run over the ends of rows and of the map.
+    edges = torch.nn.functional.pad(boundary.flatten(), (width, width + VECTOR))
     columns = np.tile(np.arange(width, dtype=np.int32), height)
     return (height, width, edges.numpy(), columns, labels.int().numpy(),
             bernoulli, table.numpy(), entropy.numpy(), logit.numpy(),
@@ -343,7 +266,9 @@ def _scatter_gradients(arguments: Tuple,
                      edge_sums[stripe], class_sums[stripe])
 
     run_stripes(kernel)
-    return edge_sums.sum(0), class_sums.sum(0)
+    classes = class_sums.sum(0)
+    classes[~arguments[9]] = 0
+    return edge_sums.sum(0), classes
 
 
 class _RegionMembership(torch.autograd.Function):

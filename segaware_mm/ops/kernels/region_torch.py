@@ -139,7 +139,11 @@ class _RegionMembership(torch.autograd.Function):
 
 
 def _held(probs: Tensor, divergence: str) -> int:
-    """Pairs of a chunk: a walk under autograd keeps some tensors a step."""
+    """Pairs of a chunk of membership, every one of which is walked.
+
+    A walk has about 200 bytes a pair in hand and the gradient of the divergence
+    some more (times the classes for Jensen-Shannon): tens of MB a chunk.
+    """
     return PAIRS // (8 if divergence == 'bernoulli' else 8 * probs.shape[0])
 
 

@@ -1,0 +1,76 @@
+"""Commands in the docs that tests/test_docs.py leaves out are understood."""
+
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import pytest
+
+pytest.importorskip('mmseg')
+
+from segaware_mm.demo.cli import build_parser as demo_parser  # noqa: E402
+from segaware_mm.visualization.cli import build_parser as picture_parser  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[2]
+BENCHMARKS = str(REPO / 'benchmarks')
+sys.path.insert(0, BENCHMARKS)
+try:
+    camvid = importlib.import_module('camvid')
+    region_ops = importlib.import_module('region_ops')
+    region_plan = importlib.import_module('region_plan')
+finally:
+    sys.path.remove(BENCHMARKS)
+
+PARSERS = {
+    'benchmarks/camvid.py': camvid.parser,
+    'benchmarks/region_ops.py': region_ops.parser,
+    'tools/demo.py': lambda: demo_parser('configs'),
+    'tools/visualize.py': picture_parser,
+}
+PAGES = (REPO / 'README.md', REPO / 'benchmarks' / 'README.md',
+         *sorted((REPO / 'docs').glob('*.md')))
+
+
+def commands() -> Iterator[Tuple[str, List[str]]]:
+    """Every command of the programs above in a code block: program, arguments."""
+    for page in PAGES:
+        for block in re.findall(r'^```\w*\n(.*?)^```$', page.read_text(), re.M | re.S):
+            for line in block.replace('\\\n', ' ').splitlines():
+                if not line.startswith(('python ', 'make ')):
+                    continue
+                words = shlex.split(line, comments=True)
+                if words[1] in PARSERS:
+                    yield words[1], words[2:]
+                elif words[:2] == ['make', 'demo']:
+                    given = dict(word.split('=', 1) for word in words[2:])
+                    yield 'tools/demo.py', shlex.split(given.get('ARGS', ''))
+
+
+def test_every_program_stands_in_the_docs():
+    assert {program for program, _ in commands()} == set(PARSERS)
+
+
+@pytest.mark.parametrize('program, arguments', list(commands()))
+def test_commands_are_understood(program, arguments, capsys):
+    args = PARSERS[program]().parse_args(arguments)
+    if program == 'benchmarks/camvid.py':
+        assert camvid.select(camvid.ROWS, args.only)
+    elif program == 'benchmarks/region_ops.py':
+        rows = region_plan.plan(args.channels, args.quick, args.slow)
+        assert region_plan.select(rows, args.only)
+    else:
+        assert args.out
+
+
+@pytest.mark.parametrize('program', ['camvid.py', 'region_ops.py'])
+def test_options_in_the_text_exist(program):
+    """`--slow --limit 1800` and the like, between the code blocks."""
+    text = (REPO / 'benchmarks' / 'README.md').read_text()
+    section = text.split('## CamVid')[program == 'camvid.py']
+    known = PARSERS[f'benchmarks/{program}']().format_help()
+    prose = re.sub(r'^```.*?^```$', '', section, flags=re.M | re.S)
+    named = set(re.findall(r'`(--[a-z-]+)', prose))
+    assert named and all(option in known for option in named), named
