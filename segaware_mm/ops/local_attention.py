@@ -190,13 +190,8 @@ def masked_conv2d(x: Tensor,
     """Return a convolution whose every window wears a mask of its own.
 
     y_p = sum_t w_t m_t(p) x_{p+t} + b, zeros outside the map, with "same"
-<<<<<<< HEAD
-    padding dilation * (K // 2). Keeps x, weight and mask for the backward pass, which
-    computes the rest again; differentiable once.
-=======
     padding dilation * (K // 2). The backward pass saves x, weight and mask and
     computes the rest again; it can be differentiated once.
->>>>>>> main
 
     ``'tap'`` guarantees: with a mask of ones the result is that of
     ``F.conv2d``, bit for bit, and so are the gradients of x, weight and bias;

@@ -17,11 +17,7 @@ EMBEDDING_E4 = torch.tensor([[[[0, .75, 1.5], [0, .25, 3]]]], dtype=F64)
 LABELS_E4 = torch.tensor([[[0, 0, 1], [0, 0, 1]]])
 
 
-<<<<<<< HEAD
-def scene(height=4, width=6, batch=2, dims=3, seed=0, dtype=F64):
-=======
 def scene(height=5, width=6, batch=2, dims=3, seed=0, dtype=F64):
->>>>>>> main
     """Random embeddings, and labels of three classes and some void."""
     generator = torch.Generator().manual_seed(seed)
     embedding = torch.randn(batch, dims, height, width, generator=generator, dtype=F64)
@@ -187,21 +183,12 @@ def test_no_differences_are_saved():
 
 
 @pytest.mark.parametrize('change, error, text', [
-<<<<<<< HEAD
-    (dict(labels=torch.zeros(2, 4, 5).long()), ValueError,
-     r'labels has shape \(2, 4, 5\).*must be \(2, 4, 6\)'),
-    (dict(labels=torch.zeros(2, 1, 4, 6).long()), ValueError,
-     r'labels must have shape \(B, H, W\), got \(2, 1, 4, 6\)'),
-    (dict(labels=torch.zeros(2, 4, 6)), TypeError, 'labels must hold integers'),
-    (dict(labels=torch.zeros(2, 4, 6, device='meta').long()), ValueError,
-=======
     (dict(labels=torch.zeros(2, 5, 5).long()), ValueError,
      r'labels has shape \(2, 5, 5\).*must be \(2, 5, 6\)'),
     (dict(labels=torch.zeros(2, 1, 5, 6).long()), ValueError,
      r'labels must have shape \(B, H, W\), got \(2, 1, 5, 6\)'),
     (dict(labels=torch.zeros(2, 5, 6)), TypeError, 'labels must hold integers'),
     (dict(labels=torch.zeros(2, 5, 6, device='meta').long()), ValueError,
->>>>>>> main
      'labels is on meta, embedding on cpu'),
     (dict(embedding=torch.rand(2, 5, 6)), ValueError, 'embedding must have shape'),
     (dict(kernel_size=2), ValueError, 'kernel_size must be odd'),
