@@ -1,5 +1,6 @@
 """End-point error of optical flow, everywhere and near motion boundaries."""
 
+import logging
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import cv2
@@ -22,6 +23,7 @@ class Errors(NamedTuple):
         known: Number of known pixels.
         large: Of these, with an error above the limit.
         near_total, near_known: As ``total`` and ``known``, near boundaries.
+        length: Sum of the lengths of the true flow, pixels.
     """
     name: str
     total: float
@@ -29,6 +31,7 @@ class Errors(NamedTuple):
     large: int
     near_total: float
     near_known: int
+    length: float
 
 
 @METRICS.register_module()
@@ -53,9 +56,10 @@ class EndPointErrorMetric(BaseMetric):
             'flow'.
 
     Metrics: ``flow/EPE`` and ``flow/EPE_boundary`` in pixels, ``flow/above_3px``
-    in percent; and, where samples of several data sets come (``dataset_name`` of
-    the sample), ``flow/NAME/EPE`` and so on for each. A mean over no pixel is
-    NaN, with a warning.
+    in percent, ``flow/length``, the mean length of the true flow in pixels, which
+    is the EPE of a model that sees no motion; and, where samples of several data
+    sets come (``dataset_name`` of the sample), ``flow/NAME/EPE`` and so on for
+    each. A mean over no pixel is NaN, with a warning.
     """
 
     default_prefix: Optional[str] = 'flow'
@@ -91,8 +95,13 @@ class EndPointErrorMetric(BaseMetric):
                     f'shape {tuple(flow.shape)}, the ground truth '
                     f'{tuple(target.shape)}.')
             known = sample['gt_flow']['valid'].cpu().squeeze(0)
-            self.results.append(self.errors(
-                flow, target, known, str(sample.get('dataset_name', ''))))
+            found = self.errors(flow, target, known,
+                                str(sample.get('dataset_name', '')))
+            if not np.isfinite(found.total):
+                print_log(f'the flow predicted for {sample.get("img_path", "a pair")} '
+                          'is not finite (NaN or inf); so is its error',
+                          MMLogger.get_current_instance(), logging.WARNING)
+            self.results.append(found)
 
     def errors(self, flow: Tensor, target: Tensor, known: Tensor,
                name: str = '') -> Errors:
@@ -109,8 +118,10 @@ class EndPointErrorMetric(BaseMetric):
         mask = known.numpy()
         near = mask & self._near(edges[0].numpy())
         return Errors(name, float(error[mask].sum()), int(mask.sum()),
-                      int((error[mask] > self.large_error).sum()),
-                      float(error[near].sum()), int(near.sum()))
+                      # not <=, so that NaN counts as an error
+                      int((~(error[mask] <= self.large_error)).sum()),
+                      float(error[near].sum()), int(near.sum()),
+                      float(np.linalg.norm(target.double().numpy(), axis=0).sum()))
 
     def _near(self, edges: np.ndarray) -> np.ndarray:
         """Return the pixels (H, W) near a boundary (H, W)."""
@@ -136,21 +147,23 @@ class EndPointErrorMetric(BaseMetric):
             metrics.update({prefix + key: value for key, value in means.items()})
         print_log(f'end-point errors:\n{table.get_string()}',
                   MMLogger.get_current_instance())
-        unknown = [prefix[:-1] or 'all' for prefix in groups
-                   if np.isnan(metrics[f'{prefix}EPE'])]
+        unknown = [prefix[:-1] or 'all' for prefix, group in groups.items()
+                   if not sum(one[2] for one in group)]
         if unknown:
             print_log(f'{", ".join(unknown)}: no pixel has a known flow, so the '
-                      'end-point error is NaN', MMLogger.get_current_instance(), 30)
+                      'end-point error is NaN', MMLogger.get_current_instance(),
+                      logging.WARNING)
         return metrics
 
     def _means(self, group: Sequence[Errors]) -> Dict[str, float]:
         """Return the means of some pairs; NaN over no pixel."""
-        total, known, large, near_total, near_known = (
-            sum(one[k] for one in group) for k in range(1, 6))
+        total, known, large, near_total, near_known, length = (
+            sum(one[k] for one in group) for k in range(1, 7))
         return {
             'EPE': _divide(total, known),
             'EPE_boundary': _divide(near_total, near_known),
             f'above_{self.large_error:g}px': _divide(100 * large, known),
+            'length': _divide(length, known),
         }
 
 

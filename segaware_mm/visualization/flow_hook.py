@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from .flow_colors import flow_panel
+from .flow_panel import flow_panel
 
 
 @HOOKS.register_module()

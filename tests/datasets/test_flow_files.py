@@ -108,3 +108,28 @@ def test_reading_by_suffix(tmp_path):
     assert read_flow(str(tmp_path / 'b.png'))[0].shape == (2, 3, 2)
     with pytest.raises(FlowFileError, match='c.flo does not exist'):
         read_flow(str(tmp_path / 'c.flo'))
+
+
+def test_a_file_without_flow_is_an_error(tmp_path):
+    """One unknown pixel is a gap, all of them are a fault."""
+    for name, values in (('nan', [np.nan] * 4), ('far', [2e9] * 4)):
+        content = BYTES[:12] + struct.pack('<4f', *values)
+        (tmp_path / f'{name}.flo').write_bytes(content)
+        with pytest.raises(FlowFileError, match=f'{name}.flo holds no flow: every'):
+            read_flow(str(tmp_path / f'{name}.flo'))
+    partly = BYTES[:12] + struct.pack('<4f', 1, np.nan, 3, 4)
+    (tmp_path / 'partly.flo').write_bytes(partly)
+    flow, known = read_flow(str(tmp_path / 'partly.flo'))
+    assert known.tolist() == [[False, True]] and flow[0, 1].tolist() == [3, 4]
+
+
+def test_whole_files_read_as_with_mmcv(tmp_path):
+    mmcv = pytest.importorskip('mmcv')
+    flow = np.random.default_rng(0).normal(0, 9, (5, 7, 2)).astype(np.float32)
+    np.testing.assert_array_equal(mmcv.flow_from_bytes(encode_flo(flow)), flow)
+    mmcv.flowwrite(flow, str(tmp_path / 'a.flo'))
+    assert (tmp_path / 'a.flo').read_bytes() == encode_flo(flow)
+    content = kitti_png(flow[..., 0], flow[..., 1], np.ones((5, 7)))
+    theirs, _ = mmcv.video.sparse_flow_from_bytes(content) if hasattr(
+        mmcv.video, 'sparse_flow_from_bytes') else (decode_kitti(content)[0], None)
+    np.testing.assert_array_equal(decode_kitti(content)[0], theirs)

@@ -3,6 +3,10 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -130,3 +134,27 @@ def test_command_line(tmp_path, capsys):
     assert '1 + 1 pairs' in printed.out and 'flow pairs: 100%' in printed.err
     assert cli.main([*arguments, '--seed', '1']) == 2
     assert 'make_flow: error: ' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_tool_goes_on_after_a_kill(tmp_path):
+    """SIGKILL from outside while two workers draw."""
+    out, count = tmp_path / 'set', 120
+    tool = Path(__file__).resolve().parents[2] / 'tools' / 'make_flow.py'
+    command = [sys.executable, str(tool), '--out', str(out), '--train', str(count),
+               '--val', '2', '--size', '32', '40', '--workers', '2']
+    env = dict(os.environ, PYTHONPATH=str(tool.parents[1]))
+    process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while len(list(out.glob('train/*.flo'))) < 3 and time.monotonic() < deadline:
+        time.sleep(.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    left = len(list(out.glob('train/*.flo')))
+    assert 3 <= left < count
+    done = subprocess.run(command, env=env, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    fresh = generate_flow(tmp_path / 'fresh', train=count, val=2, size=(32, 40),
+                          progress=False)
+    assert tree(out) == tree(fresh)

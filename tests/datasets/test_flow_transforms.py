@@ -102,7 +102,8 @@ def test_preprocessor_orders_and_scales_both_images():
     data = dict(inputs=[torch.arange(6, dtype=torch.uint8).view(6, 1, 1).expand(6, 2, 3)])
     out = FlowDataPreprocessor(mean=[1., 2., 3.], std=[1., 2., 4.])(data)
     assert out['inputs'].shape == (1, 6, 2, 3)
-    wanted = [(2 - 1) / 1, (1 - 2) / 2, (0 - 3) / 4, (5 - 1) / 1, (4 - 2) / 2, (3 - 3) / 4]
+    wanted = [(2 - 1) / 1, (1 - 2) / 2, (0 - 3) / 4,
+              (5 - 1) / 1, (4 - 2) / 2, (3 - 3) / 4]
     assert out['inputs'][0, :, 0, 0].tolist() == wanted
     assert out['data_samples'] is None
     plain = FlowDataPreprocessor(std=[1.] * 3, bgr_to_rgb=False)(data)

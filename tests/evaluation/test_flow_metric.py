@@ -41,7 +41,7 @@ def test_by_hand():
     found = evaluate(sample(errors, [row]), boundary_radius=1)
     assert found == pytest.approx({
         'flow/EPE': 20 / 6, 'flow/EPE_boundary': 10 / 4,
-        'flow/above_3px': 100 * 2 / 6})
+        'flow/above_3px': 100 * 2 / 6, 'flow/length': 1.})
     # the boundary itself, two columns
     assert evaluate(sample(errors, [row]), boundary_radius=0)[
         'flow/EPE_boundary'] == 2.5
@@ -54,6 +54,7 @@ def test_radius_is_euclidean():
     target[4, 4] = 5.
     error = torch.zeros(9, 9)
     error[1, 1] = 1.  # 3 rows and 3 columns from the dot, 3.6 px from its neighbour
+
     def run(radius):
         return evaluate(sample(error.tolist(), target.tolist()),
                         boundary_radius=radius)['flow/EPE_boundary']
@@ -81,7 +82,8 @@ def test_data_sets_are_reported_apart():
     assert found['flow/a/EPE'] == 2 and found['flow/b/EPE'] == 3
     assert found['flow/b/above_3px'] == 50
     alone = evaluate(sample([[1.]], name='a'), prefix='mine')
-    assert set(alone) == {'mine/EPE', 'mine/EPE_boundary', 'mine/above_3px'}
+    assert set(alone) == {'mine/EPE', 'mine/EPE_boundary', 'mine/above_3px',
+                          'mine/length'}
 
 
 def test_no_known_pixel(caplog):
@@ -91,6 +93,14 @@ def test_no_known_pixel(caplog):
     assert found['flow/EPE'] == 2
     assert all(math.isnan(v) for v in
                evaluate(sample([[1.]], known=[[False]])).values())
+
+
+def test_a_prediction_that_is_not_finite_is_an_error():
+    broken = sample([[1., 1.]])
+    broken['pred_flow']['data'][:, 0, 0] = math.nan
+    found = evaluate(broken)
+    assert math.isnan(found['flow/EPE'])
+    assert found['flow/above_3px'] == 50
 
 
 def test_other_threshold_and_limit():

@@ -1,6 +1,6 @@
-"""Procedural flow pairs, 80x96, crops of 64x80.
+"""Procedural flow pairs of 80x96 pixels, crops of 64x80.
 
-Made by ``python tools/make_flow.py --out data/flow_pairs``.
+``python tools/make_flow.py --out data/flow_pairs`` makes them.
 """
 dataset_type = 'FlowPairs'
 data_root = 'data/flow_pairs'

@@ -1,11 +1,11 @@
 """Command line of the generator of flow pairs."""
 
 import argparse
-import os
 import sys
 from typing import List, Optional
 
 from ..scenes.manifest import ScenesError
+from ..scenes.workers import available_cores
 from .generate import generate_flow
 
 
@@ -16,16 +16,16 @@ def build_parser() -> argparse.ArgumentParser:
         'textured layers that move over each other. The same arguments give the '
         'same files; a killed run goes on where it stopped.')
     parser.add_argument('--out', required=True, help='output folder')
-    parser.add_argument('--train', type=int, default=400,
-                        help='number of training pairs (default: 400)')
-    parser.add_argument('--val', type=int, default=50,
-                        help='number of validation pairs (default: 50)')
-    parser.add_argument('--size', type=int, nargs=2, default=(128, 160),
+    parser.add_argument('--train', type=int, default=2000,
+                        help='number of training pairs (default: 2000)')
+    parser.add_argument('--val', type=int, default=100,
+                        help='number of validation pairs (default: 100)')
+    parser.add_argument('--size', type=int, nargs=2, default=(80, 96),
                         metavar=('H', 'W'),
-                        help='height and width in pixels (default: 128 160)')
+                        help='height and width in pixels (default: 80 96)')
     parser.add_argument('--seed', type=int, default=0,
                         help='seed of the whole set (default: 0)')
-    parser.add_argument('--workers', type=int, default=_cores(),
+    parser.add_argument('--workers', type=int, default=available_cores(),
                         help='number of processes (default: the cores of '
                         'this machine)')
     parser.add_argument('--overwrite', action='store_true',
@@ -56,9 +56,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 130
     print(f'{args.train} + {args.val} pairs: {out}')
     return 0
-
-
-def _cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

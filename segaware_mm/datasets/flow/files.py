@@ -5,6 +5,10 @@ IJCV 2011), little-endian: float32 202021.25, int32 width, int32 height, then
 u and v of every pixel as float32, row by row. Values above 1e9 mean unknown.
 
 16-bit PNG of KITTI: red 64 u + 32768, green 64 v + 32768, blue 0 where unknown.
+
+mmcv reads and writes both formats too, and the same numbers from whole files. Its
+readers take damaged ones for flow or end in an error that names no file; its
+writer leaves half a file when it is killed.
 """
 
 import struct
@@ -118,11 +122,16 @@ def read_flow(path: str, backend_args: Optional[dict] = None) -> Flow:
     """Read a ``.flo`` or KITTI ``.png`` file; as :func:`decode_flo`.
 
     Raises:
-        FlowFileError: It does not exist or cannot be read.
+        FlowFileError: It does not exist, cannot be read, or holds no flow.
     """
     try:
         content = get(path, backend_args=backend_args)
     except FileNotFoundError as error:
         raise FlowFileError(f'the flow {path} does not exist.') from error
     decode = decode_kitti if path.lower().endswith('.png') else decode_flo
-    return decode(content, path)
+    flow, known = decode(content, path)
+    if not known.any():
+        raise FlowFileError(
+            f'{path} holds no flow: every pixel is NaN, above {UNKNOWN_ABOVE:g} or '
+            'marked as unknown. Write it again, or take the pair out of the set.')
+    return flow, known

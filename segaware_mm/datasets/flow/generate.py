@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ...utils.files import remove_parts, write_atomic
 from ..scenes import storage
 from ..scenes.encoding import png_gray, png_rgb
-from ..scenes.manifest import ScenesError
+from ..scenes.manifest import ScenesError, check_same
 from ..scenes.workers import run_tasks
 from .files import encode_flo
 from .render import GENERATOR_VERSION, MIN_SIDE, SPLITS, render_pair
@@ -31,8 +31,8 @@ class FlowSetError(ScenesError):
     """Something about the output folder that the user can mend."""
 
 
-def generate_flow(out: Union[str, Path], train: int = 400, val: int = 50,
-                  size: Sequence[int] = (128, 160), seed: int = 0, workers: int = 1,
+def generate_flow(out: Union[str, Path], train: int = 2000, val: int = 100,
+                  size: Sequence[int] = (80, 96), seed: int = 0, workers: int = 1,
                   overwrite: bool = False, progress: bool = True) -> Path:
     """Write a data set of procedural pairs.
 
@@ -67,7 +67,7 @@ def generate_flow(out: Union[str, Path], train: int = 400, val: int = 50,
             _remove(folder, found['arguments'])
             found = None
         if found is not None:
-            _check_same(folder, found, arguments)
+            check_same(folder, found, arguments, GENERATOR_VERSION, 'pairs')
         pending = [key for key in _keys(arguments)
                    if not all(path.exists() for path in _paths(folder, key))]
         if pending or found is None or not found['complete']:
@@ -147,19 +147,6 @@ def _load(folder: Path) -> Optional[Dict[str, Any]]:
         raise FlowSetError(f'{path} cannot be read as the manifest of a set of flow '
                            'pairs. Delete the folder by hand, or choose another --out.')
     return content
-
-
-def _check_same(folder: Path, found: Dict[str, Any], arguments: Dict[str, Any]) -> None:
-    """Raise, naming each difference, if the arguments differ."""
-    pairs = [(key, found['arguments'].get(key), wanted)
-             for key, wanted in arguments.items()]
-    pairs.append(('generator version', found['generator_version'], GENERATOR_VERSION))
-    differences = [f'{key}: there {had}, asked {wanted}'
-                   for key, had, wanted in pairs if had != wanted]
-    if differences:
-        raise FlowSetError(
-            f'{folder} holds pairs made with other arguments ({"; ".join(differences)}'
-            '). Use the same arguments, another --out, or --overwrite to replace them.')
 
 
 def _write_manifest(folder: Path, arguments: Dict[str, Any], complete: bool) -> None:

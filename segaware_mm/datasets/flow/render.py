@@ -34,6 +34,7 @@ CAMERA = (2.0, 0.015, 0.012)
 OWN = (5.0, 0.06, 0.03)
 _STILL = 0.2  # share of the layers that only the camera moves
 _NOISE = 2.0  # largest standard deviation of an image's noise, grey values
+_BLUR = 0.6  # of a texture, pixels: a sharper line would not survive resampling
 
 
 class FlowPair(NamedTuple):
@@ -118,8 +119,7 @@ def _paint(rng: np.random.Generator, palette: np.ndarray,
     first, second = colors.pick_pair(rng, palette, below)
     kind = ANY[rng.integers(len(ANY))]
     mix = TEXTURES[kind](rng, bottom - top, right - left, unit)
-    # lines of one pixel would not survive the resampling of the second image
-    mix = cv2.GaussianBlur(mix.astype(np.float32), (0, 0), 0.6)
+    mix = cv2.GaussianBlur(mix.astype(np.float32), (0, 0), _BLUR)
     return Layer(outline, motion, first + mix[..., None] * (second - first),
                  (top, left))
 

@@ -136,7 +136,8 @@ class FlowNetS(BaseModel):
             pad(known, (0, right, 0, bottom)))
         with torch.no_grad():
             error = end_point_error(self._full_size(flows[0], inputs), target)
-            losses['epe'] = (error * known).sum() / known.sum().clamp_min(1)
+            losses['epe'] = error.masked_fill(~known, 0).sum() / \
+                known.sum().clamp_min(1)
         if self.loss_embed is not None:
             losses[self.loss_embed.loss_name] = self._embedding_loss(
                 embedding, data_samples, (right, bottom))
