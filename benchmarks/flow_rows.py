@@ -4,7 +4,7 @@ from typing import Tuple
 
 from camvid_rows import Row
 
-CONFIG = 'configs/segaware/{}_w16_1xb8-1500i_flow-80x96.py'
+CONFIG = 'configs/segaware/{}_w16_1xb8-5000i_flow-80x96.py'
 
 ROWS: Tuple[Row, ...] = (
     Row('plain', 'FlowNetS, plain convolutions', CONFIG.format('flownets'),

@@ -25,7 +25,7 @@ finally:
 def result(name='plain', epe=2., **changes):
     """A finished row."""
     return {**dict(
-        name=name, label='FlowNetS', is_peer=name == 'plain', seed=0, iterations=1500,
+        name=name, label='FlowNetS', is_peer=name == 'plain', seed=0, iterations=5000,
         scores={'flow/EPE': epe, 'flow/EPE_boundary': 2 * epe, 'flow/above_3px': 20.,
                 'flow/length': 2.75},
         real={'sintel': dict(EPE=70., EPE_boundary=71., length=76.4)}, params=.2,
@@ -99,7 +99,7 @@ def test_dry_run_prints_the_commands(capsys):
     assert flow.main(['--dry-run', '--only', 'plain-w24']) == 0
     assert capsys.readouterr().out == (
         'python tools/train.py configs/segaware/'
-        'flownets_w16_1xb8-1500i_flow-80x96.py --work-dir work_dirs/flow/plain-w24 '
+        'flownets_w16_1xb8-5000i_flow-80x96.py --work-dir work_dirs/flow/plain-w24 '
         '--resume --cfg-options model.base_channels=24 randomness.seed=0\n')
 
 

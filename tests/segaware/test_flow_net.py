@@ -19,7 +19,7 @@ from segaware_mm.datasets.flow.render import render_pair  # noqa: E402
 from segaware_mm.segaware.flow.loss import MultiScaleEndPointError  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'segaware'
-TAIL = '_w16_1xb8-1500i_flow-80x96.py'
+TAIL = '_w16_1xb8-5000i_flow-80x96.py'
 NAMES = sorted(path.name[:-len(TAIL)] for path in CONFIGS.glob(f'*{TAIL}'))
 SMALL = dict(type='FlowNetS', base_channels=4, num_stages=3, flow_scale=4.)
 AWARE = dict(SMALL, conv_cfg=dict(type='SegAwareConv2d', hardness=.3),

@@ -15,7 +15,7 @@ from segaware_mm.engine.preflight import missing_datasets  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = (REPO / 'configs' / 'segaware' /
-          'segaware-flownets-layers_w16_1xb8-1500i_flow-80x96.py')
+          'segaware-flownets-layers_w16_1xb8-5000i_flow-80x96.py')
 QUICK = [
     'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'param_scheduler.1.end=40',
     'train_dataloader.batch_size=2', 'default_hooks.logger.interval=1',

@@ -43,6 +43,18 @@ def test_hardness_zero_is_the_plain_convolution_bit_for_bit(normalize, border):
     assert torch.equal(layer(x, embedding), plain(x))
 
 
+def test_an_activation_in_place_may_follow_masks_of_one():
+    """ConvModule's default; the layer's result at hardness 0 was a view."""
+    x, embedding = inputs()
+    layer = SegAwareConv2d(4, 6, 3, hardness=0.)
+    functional.relu_(layer(x, embedding)).sum().backward()
+    inplace, layer.hardness.grad = layer.hardness.grad, None
+    assert inplace.abs() > 0
+    layer.weight.grad = None
+    functional.relu(layer(x, embedding)).sum().backward()
+    torch.testing.assert_close(inplace, layer.hardness.grad)
+
+
 def test_sum_divides_by_the_window_at_hardness_zero():
     """The trap of the published equation: trained weights shrink ninefold."""
     x, embedding = inputs()

@@ -191,7 +191,9 @@ class _MaskGradient(torch.autograd.Function):
                 how: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight, mask)
         ctx.how = how
-        return result.view_as(result)
+        # Not a view: an activation may follow that works in place.
+        ctx.mark_dirty(result)
+        return result
 
     @staticmethod
     @once_differentiable

@@ -2,7 +2,7 @@
 
 Colours stand in for a learned embedding. The recipe is ours.
 """
-_base_ = ['./flownets_w16_1xb8-1500i_flow-80x96.py']
+_base_ = ['./flownets_w16_1xb8-5000i_flow-80x96.py']
 model = dict(
     conv_cfg=dict(type='SegAwareConv2d'),
     # an image of standard deviation 1

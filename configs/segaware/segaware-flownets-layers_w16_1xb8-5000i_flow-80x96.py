@@ -4,7 +4,7 @@ It is given what the plain network is not: which pixels of the first image belon
 to one layer, as the published embeddings learn from segmentations. The recipe is
 ours.
 """
-_base_ = ['./segaware-flownets_w16_1xb8-1500i_flow-80x96.py']
+_base_ = ['./segaware-flownets_w16_1xb8-5000i_flow-80x96.py']
 model = dict(loss_embed=dict(type='EmbeddingLoss', loss_weight=0.1))
 train_pipeline = [
     dict(type='LoadFlowPair', with_layers=True),

@@ -1,10 +1,10 @@
 """FlowNetS with a segmentation-aware contracting part on procedural pairs.
 
-Differs from flownets_w16_1xb8-1500i_flow-80x96.py in the masks and the embedding
+Differs from flownets_w16_1xb8-5000i_flow-80x96.py in the masks and the embedding
 of the first image alone. The embedding learns from the flow, no segments are
 given. The recipe is ours.
 """
-_base_ = ['./flownets_w16_1xb8-1500i_flow-80x96.py']
+_base_ = ['./flownets_w16_1xb8-5000i_flow-80x96.py']
 model = dict(
     conv_cfg=dict(type='SegAwareConv2d'),
     embedding=dict(
