@@ -18,6 +18,8 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+RELU = dict(type='ReLU')
+
 
 @MODELS.register_module()
 class ASPPNeck(BaseModule):
@@ -38,7 +40,7 @@ class ASPPNeck(BaseModule):
             of HRNet. Regions and attention grow with the square of the
             positions.
         align_corners (bool): Of the bilinear resizing.
-        conv_cfg, norm_cfg, act_cfg: As in mmcv; ReLU by default.
+        conv_cfg, norm_cfg, act_cfg: As in mmcv; ReLU by default, none by None.
     """
 
     def __init__(self,
@@ -49,10 +51,9 @@ class ASPPNeck(BaseModule):
                  align_corners: bool = False,
                  conv_cfg: Optional[dict] = None,
                  norm_cfg: Optional[dict] = None,
-                 act_cfg: Optional[dict] = None,
+                 act_cfg: Optional[dict] = RELU,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        act_cfg = act_cfg or dict(type='ReLU')
         if not 0 <= join_index < len(in_channels):
             raise ValueError(f'join_index must name one of the {len(in_channels)} '
                              f'maps (0..{len(in_channels) - 1}), got {join_index}.')

@@ -68,3 +68,9 @@ def test_errors_name_the_argument():
         build(join_index=3)
     with pytest.raises(ValueError, match=r'neck.in_channels'):
         build()(maps()[:2])
+
+
+def test_no_activation_where_none_is_asked_for():
+    _, plain = build(act_cfg=None)(maps())
+    _, rectified = build()(maps())
+    assert plain.min() < 0 <= rectified.min()

@@ -5,14 +5,10 @@ tests/visualization, here it is that it gets drawn.
 """
 
 import os
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
 pytest.importorskip('mmseg')
@@ -25,36 +21,6 @@ from segaware_mm.visualization.draw import (  # noqa: E402
 )
 from segaware_mm.visualization.load import load_image, load_model  # noqa: E402
 from segaware_mm.visualization.ranet_views import FAMILY  # noqa: E402
-
-NAMES = ('back', 'disc', 'bar', 'corner')
-HEAD = dict(
-    _delete_=True, type='RANetHead', in_channels=(16, 32), in_index=(1, 2),
-    channels=8, num_classes=4, align_corners=False, dropout_ratio=0.,
-    norm_cfg=dict(type='SyncBN', requires_grad=True))
-
-
-def save_random(config: Path, path: Path, meta: bool = True) -> Path:
-    """Save a checkpoint of the config's model with its initial weights."""
-    cfg = Config.fromfile(str(config))
-    init_default_scope('mmseg')
-    torch.manual_seed(0)
-    content = dict(state_dict=MODELS.build(deepcopy(cfg.model)).state_dict())
-    if meta:
-        content['meta'] = dict(dataset_meta=dict(
-            classes=NAMES, palette=[[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]))
-    torch.save(content, path)
-    return path
-
-
-@pytest.fixture
-def ranet(tiny_config, tmp_path):
-    """A config of a tiny RANet, its checkpoint, and an image of its dataset."""
-    config = tiny_config(name='tiny_ranet')
-    cfg = Config.fromfile(str(config))
-    cfg.merge_from_dict(dict(model=dict(decode_head=deepcopy(HEAD))))
-    cfg.dump(str(config))
-    return (config, save_random(config, tmp_path / 'w.pth'),
-            Path(cfg.data_root) / 'images' / 'val' / '00.png')
 
 
 @pytest.fixture
@@ -138,14 +104,15 @@ def test_cfg_options_reach_the_model(ranet, draw, tmp_path):
     assert pictures[0] != pictures[1]
 
 
-def test_weights_without_names_take_those_of_the_dataset(ranet, draw, tmp_path):
+def test_weights_without_names_take_those_of_the_dataset(save_random, ranet, draw,
+                                                         tmp_path):
     config, _, image = ranet
     bare = save_random(config, tmp_path / 'bare.pth', meta=False)
     code, text, files = draw(config, bare, image)
     assert code == 0 and files == ['00.png'], text
 
 
-def test_a_head_without_views(tiny_config, draw, tmp_path, ranet):
+def test_a_head_without_views(save_random, tiny_config, draw, tmp_path, ranet):
     config = tiny_config(name='tiny_fcn')
     weights = save_random(config, tmp_path / 'fcn.pth')
     fails(draw(config, weights, ranet[2]), 'EncoderDecoder with FCNHead',
@@ -157,7 +124,7 @@ def test_an_unknown_view(ranet, draw):
           'membership')
 
 
-def test_a_checkpoint_of_another_model(ranet, tiny_config, draw, tmp_path):
+def test_a_checkpoint_of_another_model(save_random, ranet, tiny_config, draw, tmp_path):
     # Same backbone, so that most of the weights fit.
     other = save_random(tiny_config(name='tiny_fcn'), tmp_path / 'fcn.pth')
     fails(draw(ranet[0], other, ranet[2]), other, 'another model or config')
