@@ -17,7 +17,7 @@ REPO = Path(__file__).resolve().parents[2]
 CONFIG = (REPO / 'configs' / 'segaware' /
           'segaware-flownets-layers_w16_1xb8-5000i_flow-80x96.py')
 QUICK = [
-    'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'param_scheduler.1.end=40',
+    'train_cfg.max_iters=2', 'train_cfg.val_interval=2',
     'train_dataloader.batch_size=2', 'default_hooks.logger.interval=1',
     *(f'{split}_dataloader.{key}' for split in ('train', 'val', 'test')
       for key in ('num_workers=0', 'persistent_workers=False'))]
