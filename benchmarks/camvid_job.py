@@ -1,4 +1,6 @@
-"""One row of the CamVid table: train it, go on with it, keep its result.
+"""One row of a table of trainings: train it, go on with it, keep its result.
+
+As it stands it is a row of the CamVid table; others derive from :class:`Job`.
 
 In the row's work dir stand, beside what mmengine writes: ``row.json`` (the
 settings, and the environment of every start), ``console.log`` (all output)
@@ -13,7 +15,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import camvid_log
 from bench_report import (
@@ -50,7 +52,10 @@ class Job:
     Attributes:
         name: Of the row, with the seed where that is not 0.
         work_dir: As commands name it; ``folder`` is its absolute path.
+        keys: Scores of a validation; the first is shown.
     """
+
+    keys: Sequence[str] = camvid_log.SCORES
 
     def __init__(self, row: Row, seed: int, extra: Sequence[str],
                  work_dir: Path) -> None:
@@ -160,9 +165,30 @@ class Job:
         except RowError as error:
             return str(error)
         if done:
-            return f'done, mIoU {done["scores"]["mIoU"]:.2f}'
+            return f'done, {self.headline(done)}'
         count = camvid_log.iterations_done(self.folder)
         return f'interrupted at iteration {count}' if count else 'not trained'
+
+    def headline(self, result: Dict[str, Any]) -> str:
+        """Return the score of a result for the screen."""
+        return f'{self.keys[0]} {result["scores"][self.keys[0]]:.2f}'
+
+    def check_inputs(self) -> None:
+        """See that what the row needs beside its training is there.
+
+        Raises:
+            RowError: It is not.
+        """
+
+    def details(self, test: Callable[[Sequence[str]], None],
+                iteration: int) -> Dict[str, Any]:
+        """Return what stands in a result beside the scores.
+
+        Args:
+            test: Runs a tool with these arguments; its output is kept.
+            iteration: The last one of the training.
+        """
+        return dict(classes=camvid_log.last_class_scores(self.folder))
 
 
 @contextmanager
@@ -255,6 +281,7 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
         RowError: It gave none.
     """
     folder = job.folder
+    job.check_inputs()
     with lock(folder) as held:
         job.check_definition()
         places = job.begin(environment(threads))
@@ -265,19 +292,19 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
             raise RowError(f'the training left no config in {folder}')
         facts = inspect_config(config)
         last = facts['iterations']
-        scores = camvid_log.scores_at(folder, last)
+        scores = camvid_log.scores_at(folder, last, job.keys)
         checkpoint = camvid_log.whole_checkpoint(folder, last)
         if scores is None and checkpoint is not None:
             # Killed after the last checkpoint, before its validation.
             run(job.test(checkpoint), console, threads, held)
-            scores = camvid_log.scores_at(folder, last)
+            scores = camvid_log.scores_at(folder, last, job.keys)
         if scores is None:
             raise RowError(f'no validation at iteration {last} in {folder}; '
                            'train_cfg.val_interval must divide max_iters')
         result = dict(
             name=job.name, label=job.row.label, is_peer=job.row.is_peer,
             seed=job.seed, scores=scores,
-            classes=camvid_log.last_class_scores(folder),
+            **job.details(lambda words: run(words, console, threads, held), last),
             seconds_per_iteration=camvid_log.seconds_per_iteration(folder),
             command=command_line(job.train[0], job.train[1:]), date=today(),
             environment='; and then '.join(places), **facts)

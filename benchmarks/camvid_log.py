@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 SCORES = ('mIoU', 'aAcc', 'mAcc')
 
@@ -39,20 +39,21 @@ def iterations_done(work_dir: Path) -> int:
                 if 'loss' in e] or [0])
 
 
-def scores_at(work_dir: Path, iteration: int) -> Optional[Dict[str, float]]:
-    """Return mIoU, aAcc and mAcc (in %) of the validation at an iteration.
+def scores_at(work_dir: Path, iteration: int,
+              keys: Sequence[str] = SCORES) -> Optional[Dict[str, float]]:
+    """Return the scores of the validation at an iteration: mIoU, ... in %.
 
     Where the training was killed between its last checkpoint and the
     validation, the scores are those of a ``tools/test.py`` run there.
     """
     found = [e for e in training_entries(work_dir)
-             if 'mIoU' in e and int(e.get('step', -1)) == iteration]
+             if keys[0] in e and int(e.get('step', -1)) == iteration]
     if not found:
         found = [e for path in sorted(work_dir.glob('test/*/*.json'))
-                 for e in read_json_lines(path) if 'mIoU' in e]
+                 for e in read_json_lines(path) if keys[0] in e]
     if not found:
         return None
-    return {key: float(found[-1][key]) for key in SCORES}
+    return {key: float(found[-1][key]) for key in keys}
 
 
 def class_scores(log: str) -> Dict[str, float]:

@@ -12,10 +12,15 @@ from typing import Dict, List, Set
 #: Modules whose import registers parts.
 PARTS = (
     'segaware_mm.datasets.camvid',
+    'segaware_mm.datasets.flow.loading',
+    'segaware_mm.datasets.flow.pairs',
+    'segaware_mm.datasets.flow.preprocessor',
+    'segaware_mm.datasets.flow.transforms',
     'segaware_mm.datasets.scenes_dataset',
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
     'segaware_mm.engine.runner',
+    'segaware_mm.evaluation.flow_metric',
     'segaware_mm.evaluation.trimap_metric',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
@@ -26,6 +31,8 @@ PARTS = (
     'segaware_mm.segaware.embedding_head',
     'segaware_mm.segaware.embedding_loss',
     'segaware_mm.segaware.embedding_net',
+    'segaware_mm.segaware.flow.flow_net',
+    'segaware_mm.segaware.flow.loss',
     'segaware_mm.segaware.hypercolumn',
     'segaware_mm.segaware.hypercolumn_head',
     'segaware_mm.segaware.seg_aware_backbone',
@@ -36,6 +43,7 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_refiner',
     'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
+    'segaware_mm.visualization.flow_hook',
 )
 
 _failures: Dict[str, str] = {}

@@ -10,6 +10,7 @@ from typing import Iterator, List, Tuple
 
 import pytest
 
+from segaware_mm.datasets.flow.cli import build_parser as flow_parser
 from segaware_mm.datasets.scenes.cli import build_parser as scenes_parser
 from segaware_mm.engine.cli import test_parser as make_test_parser
 from segaware_mm.engine.cli import train_parser
@@ -110,8 +111,9 @@ def test_commands_name_what_exists(page, line):
         return
     assert (REPO / words[1]).is_file(), line
     tool, rest = Path(words[1]).name, words[2:]
-    if tool == 'make_scenes.py':
-        assert scenes_parser().parse_args(rest).out
+    makers = {'make_flow.py': flow_parser, 'make_scenes.py': scenes_parser}
+    if tool in makers:
+        assert makers[tool]().parse_args(rest).out
         return
     if tool.startswith('dist_'):  # CONFIG [CHECKPOINT] PROCESSES [arguments]
         place = 1 if tool == 'dist_train.sh' else 2

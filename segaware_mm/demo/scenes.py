@@ -1,22 +1,16 @@
 """The scenes of the demo: made where they are absent, used where they are."""
 
-import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ..datasets.scenes import manifest
 from ..datasets.scenes.generate import generate_scenes
+from ..datasets.scenes.workers import available_cores
 from ..engine.errors import DataError
 
 LAYOUT = 'mmseg'
 #: Of a new set.
 DEFAULTS = dict(train=400, val=100, height=128, width=160, seed=0)
-
-
-def _cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def ensure_scenes(folder: str, numbers: Optional[Sequence[int]] = None,
@@ -56,7 +50,7 @@ def ensure_scenes(folder: str, numbers: Optional[Sequence[int]] = None,
         generate_scenes(
             path, layout=LAYOUT, train=arguments['train'], val=arguments['val'],
             size=(arguments['height'], arguments['width']),
-            seed=arguments['seed'], workers=_cores(), overwrite=fresh,
+            seed=arguments['seed'], workers=available_cores(), overwrite=fresh,
             progress=not done)
     except (manifest.ScenesError, OSError, ValueError) as error:
         raise DataError(f'scenes in {folder}: {error}') from error

@@ -3,12 +3,16 @@
 import os
 from typing import List
 
-#: Dataset class -> layout of ``tools/make_scenes.py`` that stands in for it.
+#: Dataset class -> what is generated in its stead, and how.
 #: Not COCO: the scenes have other categories than CocoDataset.
-SCENE_LAYOUTS = {
-    'CityscapesDataset': 'cityscapes',
-    'ScenesDataset': 'mmseg',
-    'PascalVOCDataset': 'voc',
+GENERATORS = {
+    'CityscapesDataset':
+    ('procedural scenes in this layout', 'make_scenes.py --layout cityscapes'),
+    'ScenesDataset':
+    ('procedural scenes in this layout', 'make_scenes.py --layout mmseg'),
+    'PascalVOCDataset':
+    ('procedural scenes in this layout', 'make_scenes.py --layout voc'),
+    'FlowPairs': ('procedural pairs', 'make_flow.py'),
 }
 
 #: Dataset class -> where the true data come from.
@@ -34,6 +38,9 @@ SOURCES = {
     'COCO 2014 images and labels converted by coco_stuff10k.py; see docs/data.md',
     'PascalVOCDataset': 'the data: VOC 2012 (VOCdevkit/VOC2012)',
     'CocoDataset': 'the data: https://cocodataset.org (2017)',
+    'FlowPairs':
+    'real pairs with flow (FlyingChairs, MPI-Sintel, Middlebury, KITTI); '
+    'docs/flow.md says how their files are named',
 }
 
 
@@ -60,11 +67,10 @@ def how_to_get(kind: str, root: str, options: List[str]) -> str:
     """
     lines = []
     name = kind.split('.')[-1]
-    if name in SCENE_LAYOUTS:
-        lines.append(
-            '  - generate procedural scenes in this layout:\n'
-            f'      python tools/make_scenes.py --layout {SCENE_LAYOUTS[name]} '
-            f'--out {root}')
+    if name in GENERATORS:
+        what, tool = GENERATORS[name]
+        lines.append(f'  - generate {what}:\n'
+                     f'      python tools/{tool} --out {root}')
     if name in SOURCES:
         lines.append(f'  - get {SOURCES[name]}')
     lines.append('  - say where it is:\n      --cfg-options '

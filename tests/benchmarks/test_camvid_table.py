@@ -13,6 +13,7 @@ BENCHMARKS = str(REPO / 'benchmarks')
 
 sys.path.insert(0, BENCHMARKS)
 try:
+    bench_trainings = importlib.import_module('bench_trainings')
     camvid = importlib.import_module('camvid')
     camvid_job = importlib.import_module('camvid_job')
     camvid_log = importlib.import_module('camvid_log')
@@ -139,11 +140,11 @@ def test_the_options_of_every_row_fit_their_config():
 
 
 def test_rows_are_selected_by_name_and_pattern():
-    found = [row.name for row in camvid.select(ROWS, ['ranet-fine-k*', 'da'])]
+    found = [row.name for row in bench_trainings.select(ROWS, ['ranet-fine-k*', 'da'])]
     assert found == ['da', 'ranet-fine-k4', 'ranet-fine-k16']
-    assert camvid.select(ROWS, []) == list(ROWS)
+    assert bench_trainings.select(ROWS, []) == list(ROWS)
     with pytest.raises(ValueError, match='ranet-k8.*ranet-fine-k4'):
-        camvid.select(ROWS, ['ranet-k8'])
+        bench_trainings.select(ROWS, ['ranet-k8'])
 
 
 def test_dry_run_prints_the_commands(capsys):

@@ -18,7 +18,9 @@ REPO = Path(__file__).resolve().parents[2]
 BENCHMARKS = str(REPO / 'benchmarks')
 sys.path.insert(0, BENCHMARKS)
 try:
+    bench_trainings = importlib.import_module('bench_trainings')
     camvid = importlib.import_module('camvid')
+    flow = importlib.import_module('flow')
     region_ops = importlib.import_module('region_ops')
     region_plan = importlib.import_module('region_plan')
 finally:
@@ -26,10 +28,15 @@ finally:
 
 PARSERS = {
     'benchmarks/camvid.py': camvid.parser,
+    'benchmarks/flow.py': flow.parser,
     'benchmarks/region_ops.py': region_ops.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
     'tools/visualize.py': picture_parser,
 }
+TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE}
+#: Program -> its section in benchmarks/README.md.
+SECTIONS = {'camvid.py': 'CamVid', 'flow.py': 'Flow',
+            'region_ops.py': 'Regions and heads'}
 PAGES = (REPO / 'README.md', REPO / 'benchmarks' / 'README.md',
          *sorted((REPO / 'docs').glob('*.md')))
 
@@ -56,8 +63,8 @@ def test_every_program_stands_in_the_docs():
 @pytest.mark.parametrize('program, arguments', list(commands()))
 def test_commands_are_understood(program, arguments, capsys):
     args = PARSERS[program]().parse_args(arguments)
-    if program == 'benchmarks/camvid.py':
-        assert camvid.select(camvid.ROWS, args.only)
+    if program in TABLES:
+        assert bench_trainings.select(TABLES[program].rows, args.only)
     elif program == 'benchmarks/region_ops.py':
         rows = region_plan.plan(args.channels, args.quick, args.slow)
         assert region_plan.select(rows, args.only)
@@ -65,11 +72,11 @@ def test_commands_are_understood(program, arguments, capsys):
         assert args.out
 
 
-@pytest.mark.parametrize('program', ['camvid.py', 'region_ops.py'])
+@pytest.mark.parametrize('program', sorted(SECTIONS))
 def test_options_in_the_text_exist(program):
     """`--slow --limit 1800` and the like, between the code blocks."""
     text = (REPO / 'benchmarks' / 'README.md').read_text()
-    section = text.split('## CamVid')[program == 'camvid.py']
+    section = text.split(f'\n## {SECTIONS[program]}\n')[1].split('\n## ')[0]
     known = PARSERS[f'benchmarks/{program}']().format_help()
     prose = re.sub(r'^```.*?^```$', '', section, flags=re.M | re.S)
     named = set(re.findall(r'`(--[a-z-]+)', prose))

@@ -43,6 +43,21 @@ def test_hardness_zero_is_the_plain_convolution_bit_for_bit(normalize, border):
     assert torch.equal(layer(x, embedding), plain(x))
 
 
+def test_an_activation_in_place_may_follow_masks_of_one():
+    """ConvModule's default; the result at hardness 0 was a view, and refused it."""
+    x, embedding = inputs()
+    layer = SegAwareConv2d(4, 6, 3, hardness=0.)
+    functional.relu_(layer(x, embedding)).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+    grads = []
+    for impl in ('auto', 'reference'):
+        mask = torch.ones(2, 9, 7, 9, requires_grad=True)
+        out = masked_conv2d(x, layer.weight, mask, layer.bias, impl=impl)
+        functional.leaky_relu(out, .1, inplace=impl == 'auto').sum().backward()
+        grads.append(mask.grad)
+    torch.testing.assert_close(*grads)
+
+
 def test_sum_divides_by_the_window_at_hardness_zero():
     """The trap of the published equation: trained weights shrink ninefold."""
     x, embedding = inputs()

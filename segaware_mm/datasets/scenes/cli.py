@@ -1,13 +1,13 @@
 """Command line of the generator."""
 
 import argparse
-import os
 import sys
 from typing import List, Optional
 
 from .generate import generate_scenes
 from .layouts import LAYOUTS
 from .manifest import ScenesError
+from .workers import available_cores
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
                         help='height and width in pixels (default: 128 160)')
     parser.add_argument('--seed', type=int, default=0,
                         help='seed of the whole set (default: 0)')
-    parser.add_argument('--workers', type=int, default=_cores(),
+    parser.add_argument('--workers', type=int, default=available_cores(),
                         help='number of processes (default: the cores of '
                         'this machine)')
     parser.add_argument('--overwrite', action='store_true',
@@ -60,9 +60,3 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 130
     print(f'{args.train} + {args.val} scenes, {args.layout} layout: {out}')
     return 0
-
-
-def _cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

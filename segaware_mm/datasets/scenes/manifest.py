@@ -67,21 +67,30 @@ def load(folder: Path) -> Optional[Dict[str, Any]]:
     return content
 
 
-def check_same(folder: Path, found: Dict[str, Any],
-               arguments: Dict[str, Any]) -> None:
-    """Raise ScenesError, naming each difference, if the arguments differ."""
+def check_same(folder: Path, found: Dict[str, Any], arguments: Dict[str, Any],
+               wanted_version: int = GENERATOR_VERSION,
+               what: str = 'scenes') -> None:
+    """Raise ScenesError, naming each difference, if the arguments differ.
+
+    Args:
+        folder: Output folder.
+        found: Its manifest.
+        arguments: Those asked for now.
+        wanted_version: Of the generator.
+        what: Is generated; for the message.
+    """
     differences: List[str] = []
     for key, wanted in arguments.items():
         had = found['arguments'].get(key)
         if had != wanted:
             differences.append(f'{key}: there {had}, asked {wanted}')
     version = found['generator_version']
-    if version != GENERATOR_VERSION:
+    if version != wanted_version:
         differences.append(
-            f'generator version: there {version}, now {GENERATOR_VERSION}')
+            f'generator version: there {version}, now {wanted_version}')
     if differences:
         raise ScenesError(
-            f'{folder} holds scenes made with other arguments '
+            f'{folder} holds {what} made with other arguments '
             f'({"; ".join(differences)}). Use the same arguments, another '
             '--out, or --overwrite to replace them.')
 

@@ -16,6 +16,13 @@ import cv2
 Task = Any
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_tasks(function: Callable[[Task], None], tasks: Sequence[Task],
               workers: int) -> Iterator[Task]:
     """Call ``function`` on every task; yield each task once it is done.

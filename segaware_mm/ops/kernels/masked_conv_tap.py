@@ -3,9 +3,9 @@
 A band of output rows at a time: the masked taps of the band are laid out as
 columns (C, K, K, rows, Wo), by one product of two views, and meet the weights
 in one matrix product. Bands are sized so that their columns fit into a cache,
-and never exceed the image itself. The backward pass makes the columns again:
-v = W' g gives both the gradient of x, added tap by tap under the mask, and that
-of the mask, <v_t, x_t>.
+and never exceed the image itself, or 1 MB where that is less. The backward pass
+makes the columns again: v = W' g gives both the gradient of x, added tap by tap
+under the mask, and that of the mask, <v_t, x_t>.
 
 Taps that no window has inside the map are left out, so that an image padded
 with zeros (which exists one image at a time) stays below 3H x 3W.
@@ -24,6 +24,9 @@ from ..windows import output_size, row_bands
 
 #: Elements of the columns held at a time: the CPU's cache, a GPU's occupancy.
 CPU_ELEMENTS, ELEMENTS = 1 << 21, 1 << 25
+#: So few are always allowed: on small maps the calls of a band cost more than its
+#: arithmetic.
+FEWEST_ELEMENTS = 1 << 18
 
 
 class Geometry(NamedTuple):
@@ -66,7 +69,8 @@ class _Plan:
         per_row = channels * self.used[0] * self.used[1] * self.cols
         most = CPU_ELEMENTS if x.device.type == 'cpu' else ELEMENTS
         self.bands = list(row_bands(self.rows, per_row,
-                                    min(most, channels * height * width)))
+                                    min(most, max(channels * height * width,
+                                                  FEWEST_ELEMENTS))))
         self.size = max(stop - first for first, stop in self.bands) * per_row
         self.like = x
 
@@ -187,7 +191,9 @@ class _MaskGradient(torch.autograd.Function):
                 how: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight, mask)
         ctx.how = how
-        return result.view_as(result)
+        # Not a view: an activation may follow that works in place.
+        ctx.mark_dirty(result)
+        return result
 
     @staticmethod
     @once_differentiable

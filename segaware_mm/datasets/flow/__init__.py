@@ -1,0 +1,1 @@
+"""Pairs of images with optical flow: files, a data set, and procedural pairs."""
