@@ -12,10 +12,12 @@ from typing import Dict, List, Set
 #: Modules whose import registers parts.
 PARTS = (
     'segaware_mm.datasets.camvid',
+    'segaware_mm.datasets.labelmefacade',
     'segaware_mm.datasets.scenes_dataset',
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
     'segaware_mm.engine.runner',
+    'segaware_mm.evaluation.embedding_metric',
     'segaware_mm.evaluation.trimap_metric',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
@@ -23,6 +25,7 @@ PARTS = (
     'segaware_mm.ranet.region_boundary',
     'segaware_mm.ranet.region_construction',
     'segaware_mm.ranet.region_interaction',
+    'segaware_mm.segaware.deeplab_v2',
     'segaware_mm.segaware.embedding_head',
     'segaware_mm.segaware.embedding_loss',
     'segaware_mm.segaware.embedding_net',

@@ -90,6 +90,14 @@ def test_a_cascade_is_a_masked_mean_repeated():
         SegAwareFilter(passes=0)
 
 
+def test_a_filter_of_the_test_network_does_nothing_in_training():
+    logits, embedding = torch.randn(1, 3, 8, 9), torch.randn(1, 2, 8, 9)
+    brick = SegAwareFilter(3, hardness=.7, skip_in_training=True)
+    assert brick(logits, embedding) is logits and not brick.hardness.requires_grad
+    wanted = SegAwareFilter(3, hardness=.7)(logits, embedding)
+    torch.testing.assert_close(brick.eval()(logits, embedding), wanted)
+
+
 def test_mean_field_starts_at_the_released_values_and_learns_all():
     unary, embedding = torch.randn(2, 3, 8, 9), torch.randn(2, 2, 8, 9) * .01
     brick = SegAwareMeanField(3, bilateral_kernel=3, bilateral_dilation=2)
