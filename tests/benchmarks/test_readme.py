@@ -19,6 +19,7 @@ BENCHMARKS = str(REPO / 'benchmarks')
 sys.path.insert(0, BENCHMARKS)
 try:
     camvid = importlib.import_module('camvid')
+    refinement = importlib.import_module('refinement')
     region_ops = importlib.import_module('region_ops')
     region_plan = importlib.import_module('region_plan')
 finally:
@@ -26,6 +27,7 @@ finally:
 
 PARSERS = {
     'benchmarks/camvid.py': camvid.parser,
+    'benchmarks/refinement.py': refinement.parser,
     'benchmarks/region_ops.py': region_ops.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
     'tools/visualize.py': picture_parser,
@@ -61,15 +63,19 @@ def test_commands_are_understood(program, arguments, capsys):
     elif program == 'benchmarks/region_ops.py':
         rows = region_plan.plan(args.channels, args.quick, args.slow)
         assert region_plan.select(rows, args.only)
+    elif program == 'benchmarks/refinement.py':
+        assert set(args.rows) <= set(refinement.ROWS)
     else:
         assert args.out
 
 
-@pytest.mark.parametrize('program', ['camvid.py', 'region_ops.py'])
-def test_options_in_the_text_exist(program):
+@pytest.mark.parametrize('title, program', [
+    ('Regions and heads', 'region_ops.py'), ('CamVid', 'camvid.py'),
+    ('Refinement', 'refinement.py')])
+def test_options_in_the_text_exist(title, program):
     """`--slow --limit 1800` and the like, between the code blocks."""
     text = (REPO / 'benchmarks' / 'README.md').read_text()
-    section = text.split('## CamVid')[program == 'camvid.py']
+    section = text.split(f'\n## {title}\n')[1].split('\n## ')[0]
     known = PARSERS[f'benchmarks/{program}']().format_help()
     prose = re.sub(r'^```.*?^```$', '', section, flags=re.M | re.S)
     named = set(re.findall(r'`(--[a-z-]+)', prose))

@@ -62,6 +62,9 @@ def test_vgg_checks_its_arguments():
 def test_colours_and_places():
     image = torch.randn(2, 3, 6, 8)
     assert torch.equal(ColorEmbedding(.5)(image), image * .5)
+    # Every second pixel where corners allow it.
+    torch.testing.assert_close(ColorEmbedding(1., stride=2)(image[..., :5, :7]),
+                               image[..., :5:2, :7:2])
     out = ColorEmbedding(1., xy_scale=.1, stride=2)(image)
     assert out.shape == (2, 5, 3, 4)
     torch.testing.assert_close(out[0, 3, 0], torch.tensor([0., .2, .4, .6]))
