@@ -90,13 +90,14 @@ class Bench:
         logits.prepare(self.val)
         tuning = self.tune(name) if name in TUNERS else None
         method = self.method(name, tuning and tuning['parameters'])
-        times = []
+        times, work = [], []
 
         def predict(sample: Sample) -> Tensor:
             plain = logits.of(self.val, sample)
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             out = method(sample, plain) if method else plain
             times.append(time.perf_counter() - start)
+            work.append(time.process_time() - cpu)
             return out
 
         scores = evaluate(self.val, predict, name)
@@ -104,6 +105,7 @@ class Bench:
         network = _median(logits.seconds(self.val))
         spent = _median(times) if method else None
         return dict(scores=scores, refine_seconds=spent,
+                    refine_cpu=_median(work) if method else None,
                     seconds=network + (spent or 0), tuning=tuning)
 
     def method(self, name: str, parameters: Optional[Parameters]) -> Optional[Method]:

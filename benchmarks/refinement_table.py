@@ -13,8 +13,9 @@ NOTES = (
     '*mIoU*: % of `IoUMetric`, single scale. *r px*: mIoU of the pixels within r '
     'pixels of a boundary of the ground truth (`TrimapIoUMetric`), void excluded.',
     '*refine s*: median seconds an image from logits at image size to refined ones, '
-    'of the embedding too; the dense CRF runs on one core. *s/image*: with the '
-    'network that makes the logits, also a median, without loading.',
+    'of the embedding too; the dense CRF runs on one core. *cpu s*: the same in '
+    'seconds of all cores together, which other programs disturb less. *s/image*: '
+    'refinement and the network that makes the logits, also medians, without loading.',
     'All rows but the last refine the same logits of one trained FCN. The last is '
     'trained anew, from the same start with the same data and iterations.',
     'A row is one seed.',
@@ -37,11 +38,12 @@ def score_table(results: Dict[str, Result]) -> str:
         rows.append([
             f'`{name}`', ROWS[name], number(s['mIoU']), gain(r, results.get('none')),
             *(number(s[f'trimap/mIoU@{radius}']) for radius in RADII),
-            number(r.get('refine_seconds'), '.3f'), number(r['seconds'], '.3f'),
+            number(r.get('refine_seconds'), '.3f'),
+            number(r.get('refine_cpu'), '.3f'), number(r['seconds'], '.3f'),
             str(places.index(r['environment']) + 1)])
     return markdown_table(
         ['row', 'what', '>mIoU', '>gain', *(f'>{radius} px' for radius in RADII),
-         '>refine s', '>s/image', '>run on'], rows)
+         '>refine s', '>cpu s', '>s/image', '>run on'], rows)
 
 
 def tuning_notes(results: Dict[str, Result]) -> List[str]:

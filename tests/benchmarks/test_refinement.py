@@ -176,6 +176,7 @@ def test_rows_are_scored_once_and_equal_the_model_itself(fcn, tmp_path, monkeypa
     assert results['none']['refine_seconds'] is None and results['none']['images'] == 2
     assert results['rgb']['tuning']['trials'] == 3
     assert results['learned']['seconds'] > results['learned']['refine_seconds'] > 0
+    assert results['learned']['refine_cpu'] > 0
 
     # The same as the model's own prediction, by the same metric.
     model = data.load_model(configs['learned'], weights['learned'])
