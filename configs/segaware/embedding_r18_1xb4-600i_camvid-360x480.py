@@ -1,7 +1,7 @@
 """Embedding pretraining on CamVid with a ResNet-18, 600 iterations.
 
-The loss is the published one; network and schedule are ours. Its weights start
-segaware-refined_fcn-r18_... beside this.
+The loss is the published one but for the weight of different pairs; network and
+schedule are ours. Its weights start segaware-refined_fcn-r18_... beside this.
 """
 _base_ = [
     '../_base_/models/embedding_r18-3stage.py',

@@ -80,6 +80,20 @@ def test_the_loss_is_the_operator_times_its_weight():
     assert EmbeddingLoss().loss_name == 'loss_embed'
 
 
+@pytest.mark.parametrize('power', [1, 2])
+def test_pairs_of_different_labels_may_weigh_more(power):
+    embedding, labels = .2 * torch.randn(2, 4, 7, 6), torch.randint(0, 3, (2, 7, 6))
+    embedding.requires_grad_()
+    first, twice, third = (EmbeddingLoss(power=power, other_weight=w)(embedding, labels)
+                           for w in (1., 2., 3.))
+    torch.testing.assert_close(third - twice, twice - first)
+    same = EmbeddingLoss(power=power, other_weight=0.)(embedding, labels)
+    torch.testing.assert_close(same + (twice - first), first)
+    assert twice - first > .1
+    third.backward()
+    assert torch.isfinite(embedding.grad).all()
+
+
 def test_a_cascade_is_a_masked_mean_repeated():
     logits, embedding = torch.randn(1, 3, 8, 9), torch.randn(1, 2, 8, 9)
     brick = SegAwareFilter(3, 2, passes=2, hardness=.7)

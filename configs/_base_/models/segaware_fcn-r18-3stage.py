@@ -12,7 +12,8 @@ model = dict(
             in_channels=(64, 128, 256),
             in_index=(0, 1, 2),
             channels=16),
-        loss_embed=dict(type='EmbeddingLoss', loss_weight=0.1),
+        loss_embed=dict(
+            type='EmbeddingLoss', loss_weight=0.1, other_weight=5.),
         head=dict(
             type='FCNHead',
             in_channels=256,
