@@ -25,6 +25,10 @@ SOURCES = {
     'CamVid in the 11-class 480x360 version: images/{train,val,test} and '
     'annotations/{train,val,test} under data/camvid, or under '
     '$SEGAWARE_MM_DATA/camvid',
+    'LabelMeFacadeDataset':
+    'LabelMeFacade: images/{train,val} and annotations/{train,val} under '
+    'data/labelmefacade, or under $SEGAWARE_MM_DATA/labelmefacade; see '
+    'docs/data.md',
     'ADE20KDataset': 'the data: https://groups.csail.mit.edu/vision/datasets/ADE20K',
     'PascalContextDataset':
     'the data: VOC 2010 images and the labels of PASCAL Context, converted by '

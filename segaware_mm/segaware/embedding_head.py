@@ -56,7 +56,8 @@ class EmbeddingHead(BaseDecodeHead):
             input_transform='multiple_select', dropout_ratio=0,
             loss_decode=loss_decode, ignore_index=ignore_index,
             align_corners=align_corners, init_cfg=init_cfg)
-        del self.conv_seg  # no classes here
+        del self.conv_seg
+        self.num_classes = None  # the embedding's channels are no classes
         self.stride = stride
         self.full_size = full_size
         self.hypercolumn = Hypercolumn(both[0], channels,

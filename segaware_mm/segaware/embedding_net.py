@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from .hypercolumn import Hypercolumn
 
@@ -71,7 +72,7 @@ class ColorEmbedding(BaseModule):
         color_scale (float): Factor of the image as the network gets it. The
             released baseline scales colours of 0..255 by 0.13.
         xy_scale (float): Factor of column and row in pixels; 0 leaves them out.
-        stride (int): At every ``stride``-th pixel.
+        stride (int): At every ``stride``-th pixel, corners aligned.
     """
 
     def __init__(self, color_scale: float = 0.13, xy_scale: float = 0.,
@@ -86,7 +87,12 @@ class ColorEmbedding(BaseModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (B, 3 or 5, h, w) of an image (B, 3, H, W)."""
-        colors = image[..., ::self.stride, ::self.stride] * self.color_scale
+        colors = image * self.color_scale
+        if self.stride > 1:
+            # As hypercolumns do: every pixel of the result has the place, corners
+            # aligned, that an embedding has.
+            size = tuple(-(-n // self.stride) for n in image.shape[2:])
+            colors = interpolate(colors, size, mode='bilinear', align_corners=True)
         if not self.xy_scale:
             return colors
         height, width = colors.shape[2:]

@@ -24,6 +24,8 @@ class SegAwareFilter(BaseModule):
         hardness (float): Released: 50, on L1 distances.
         norm (str): 'l1', 'l2' or 'sq'.
         learn (bool): Train the hardness.
+        skip_in_training (bool): Leave the logits as they are in training mode;
+            the released filters stand in the test network alone.
     """
 
     def __init__(self,
@@ -33,17 +35,21 @@ class SegAwareFilter(BaseModule):
                  hardness: float = 50.,
                  norm: str = 'l1',
                  learn: bool = True,
+                 skip_in_training: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if passes < 1:
             raise ValueError(f'passes must be at least 1, got {passes}.')
         self.kernel_size, self.dilation = kernel_size, dilation
         self.passes, self.norm = passes, norm
+        self.skip_in_training = skip_in_training
         self.hardness = nn.Parameter(torch.tensor([float(hardness)]),
-                                     requires_grad=learn)
+                                     requires_grad=learn and not skip_in_training)
 
     def forward(self, logits: Tensor, embedding: Tensor) -> Tensor:
         """Filter (B, C, H, W) by an embedding (B, E, H, W)."""
+        if self.skip_in_training and self.training:
+            return logits
         mask = local_attention_mask(
             embedding, self.kernel_size, self.dilation, 1, self.norm, self.hardness,
             'drop')

@@ -142,8 +142,10 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
         self.train_cfg = train_cfg or self.segmentor.train_cfg
         self.test_cfg = test_cfg or self.segmentor.test_cfg
         self.source = EmbeddingSource(embedding, frozen_embedding, loss_embed)
+        # Embeddings are made corners aligned, and the logits come at image size:
+        # both are at one place if these are brought to theirs in the same way.
         self.refinement = LogitRefinement(self.out_channels, mean_field, filters,
-                                          self.align_corners)
+                                          align_corners=True)
         self.loss_decode = MODELS.build(loss_decode)
         self.frozen = frozen
         if frozen:
@@ -185,8 +187,7 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
         """Return refined logits at the size of the inputs."""
         logits = self.refinement(self._logits(inputs, batch_img_metas),
                                  self.source.module(inputs))
-        return resize(logits, inputs.shape[2:], mode='bilinear',
-                      align_corners=self.align_corners)
+        return resize(logits, inputs.shape[2:], mode='bilinear', align_corners=True)
 
     def loss(self, inputs: Tensor, data_samples: List) -> dict:
         """Return the losses of the refined logits, the segmentor's, the embedding's."""
@@ -198,7 +199,7 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
         labels = stack_labels(data_samples)
         logits = self.refinement(self._logits(inputs, metas), embedding)
         losses.update(refined_losses(logits, labels, self.loss_decode,
-                                     self.ignore_index, self.align_corners))
+                                     self.ignore_index, align_corners=True))
         losses.update(self.source.losses(embedding, labels, self.ignore_index))
         return losses
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from textwrap import fill
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from mmengine.logging import MMLogger
 
@@ -24,6 +24,20 @@ def _notes() -> str:
     return '\n'.join(fill(line, 78) for line in lines) + NOTES
 
 
+def pixel(text: str) -> Tuple[int, int]:
+    """Return (x, y) of 'X,Y'.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        x, y = (int(part) for part in text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no pixel; wanted is column,row such as 240,180') from None
+    return x, y
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
@@ -37,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='folder for the pictures, made where absent')
     parser.add_argument('--views', default='all', metavar='NAME,...',
                         help="views to draw, or 'all' (default)")
+    parser.add_argument('--pixels', nargs='+', type=pixel, default=[], metavar='X,Y',
+                        help='pixels of the image whose masks the view mask draws')
     parser.add_argument(
         '--cfg-options', nargs='+', action=KeyValueAction, metavar='KEY=VALUE',
         help='change settings of the config; lists as key="[a,b]" or key=a,b')
@@ -49,7 +65,7 @@ def work(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     try:
         for path in visualize(args.config, args.checkpoint, args.images, args.out,
-                              args.views, args.cfg_options):
+                              args.views, args.cfg_options, args.pixels):
             print(f'wrote {path}', flush=True)
     except KeyboardInterrupt:
         print('\nstopped; the pictures named above are whole', file=sys.stderr)

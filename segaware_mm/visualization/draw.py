@@ -3,7 +3,7 @@
 import os
 import os.path as osp
 import tempfile
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..engine.atomic import AtomicLocalBackend
 from ..engine.errors import ConfigError
@@ -19,14 +19,26 @@ def available_views(family: Family) -> Dict[str, View]:
     return dict(image=common_views.image, truth=common_views.truth, **family.views)
 
 
-def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH) -> Subject:
+def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH,
+               pixels: Sequence[Tuple[int, int]] = ()) -> Subject:
     """Run the model on an image; return what the views draw.
 
     Args:
         loaded: The model.
         image: The image.
         width: Least width of the pictures in pixels.
+        pixels: (x, y) of pixels of the image that some views look at.
+
+    Raises:
+        ConfigError: A pixel lies outside the image.
     """
+    height, across = image.pixels.shape[:2]
+    for x, y in pixels:
+        if not (0 <= x < across and 0 <= y < height):
+            raise ConfigError(
+                f'--pixels {x},{y}: the image {image.meta.get("img_path", "")} has '
+                f'{across} x {height} pixels; x must be 0..{across - 1}, y '
+                f'0..{height - 1}.')
     family, part = family_of(loaded.model)
     output = family.observe(loaded.model, part, image.inputs)
     frame = Frame(tuple(image.inputs.shape[2:]), image.meta,
@@ -34,11 +46,12 @@ def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH) -> Subjec
     windows = (getattr(loaded.model, 'test_cfg', None) or {}).get('mode') == 'slide'
     return Subject(image.pixels, output, frame, loaded.classes, loaded.palette,
                    image.truth, getattr(part, 'ignore_index', 255), width,
-                   'whole image, not in windows' if windows else '')
+                   'whole image, not in windows' if windows else '', tuple(pixels))
 
 
 def draw_views(loaded: Loaded, image: Image, names: Sequence[str],
-               width: int = LEAST_WIDTH) -> List[Picture]:
+               width: int = LEAST_WIDTH,
+               pixels: Sequence[Tuple[int, int]] = ()) -> List[Picture]:
     """Return the views of an image; 'truth' is left out where unknown.
 
     Args:
@@ -46,9 +59,10 @@ def draw_views(loaded: Loaded, image: Image, names: Sequence[str],
         image: The image.
         names: Of the views.
         width: Least width of the pictures in pixels.
+        pixels: See :func:`subject_of`.
     """
     views = available_views(family_of(loaded.model)[0])
-    subject = subject_of(loaded, image, width)
+    subject = subject_of(loaded, image, width, pixels)
     return [views[name](subject) for name in names
             if name != 'truth' or subject.truth is not None]
 
@@ -97,7 +111,8 @@ def check_targets(images: Sequence[str], targets: Sequence[str]) -> None:
 
 
 def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
-              views: str = 'all', options: Dict[str, Any] = None) -> Iterator[str]:
+              views: str = 'all', options: Optional[Dict[str, Any]] = None,
+              pixels: Sequence[Tuple[int, int]] = ()) -> Iterator[str]:
     """Draw the views of images, and yield every file written.
 
     Args:
@@ -107,6 +122,7 @@ def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
         out: Folder for the pictures.
         views: 'all', or names separated by commas.
         options: As of ``--cfg-options``.
+        pixels: See :func:`subject_of`.
 
     Raises:
         UserError: Config, checkpoint, image, views or folder; the text says
@@ -121,7 +137,8 @@ def visualize(config: str, checkpoint: str, images: Sequence[str], out: str,
     check_folder(out)
     model = osp.splitext(osp.basename(config))[0]
     for path, target in zip(images, targets):
-        pictures = draw_views(loaded, load_image(loaded, path), names)
+        pictures = draw_views(loaded, load_image(loaded, path), names,
+                              pixels=pixels)
         if not pictures:
             raise ConfigError(f'--views {views}: the datasets of the config hold '
                               f'no labels of {path}, so there is nothing to draw.')

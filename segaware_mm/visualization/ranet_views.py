@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from ..ranet.ranet_head import RANetOutput
 from .canvas import draw_borders, draw_dots, glow, heat
+from .changes import changed_picture
 from .colors import overlay, region_colors
 from .common_views import base_image, class_picture, score_note
 from .geometry import enlarge
 from .registry import Family, Picture, Subject
-
-RIGHT, WRONG, OTHER = (46, 204, 113), (231, 60, 60), (255, 196, 0)
 
 
 def observe(model: nn.Module, part: nn.Module, inputs: Tensor) -> RANetOutput:
@@ -121,19 +120,4 @@ def change(subject: Subject) -> Picture:
     """Where the two predictions differ, and who is right where that is known."""
     first = predicted(subject, subject.output.aux_logits)
     last = predicted(subject, subject.output.logits)
-    changed = first != last
-    colors = np.zeros(first.shape + (3, ), np.uint8)
-    colors[changed] = OTHER
-    note = f'changed {100 * changed.mean():.1f} %'
-    if subject.truth is not None:
-        known = changed & (subject.truth != subject.ignore_index)
-        better = known & (last == subject.truth)
-        worse = known & (first == subject.truth)
-        colors[better], colors[worse] = RIGHT, WRONG
-        note = (f'now right {100 * better.mean():.1f} % (green), now wrong '
-                f'{100 * worse.mean():.1f} % (red), else yellow')
-    colors = enlarge(colors, subject.size)
-    painted = overlay(base_image(subject), colors, 0.75)
-    plain = overlay(base_image(subject), np.zeros_like(colors), 0.45)
-    shown = colors.any(2, keepdims=True)
-    return Picture('Changed by the region block', np.where(shown, painted, plain), note)
+    return changed_picture(subject, first, last, 'Changed by the region block')

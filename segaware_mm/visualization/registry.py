@@ -22,7 +22,8 @@ from ..engine.near import did_you_mean, near_names
 from .geometry import LEAST_WIDTH, Frame, picture_size
 
 #: Modules that make a family.
-MODULES = ('segaware_mm.visualization.ranet_views', )
+MODULES = ('segaware_mm.visualization.ranet_views',
+           'segaware_mm.visualization.segaware_views')
 
 _families: Dict[str, 'Family'] = {}
 
@@ -41,6 +42,7 @@ class Subject:
         ignore_index: Label of pixels without a class.
         width: Least width of the pictures in pixels.
         remark: How the prediction was made, where testing makes it otherwise.
+        pixels: (x, y) of pixels that the user chose; may be empty.
     """
     image: np.ndarray
     output: Any
@@ -51,6 +53,7 @@ class Subject:
     ignore_index: int = 255
     width: int = LEAST_WIDTH
     remark: str = ''
+    pixels: Sequence[Tuple[int, int]] = ()
 
     @property
     def size(self) -> Tuple[int, int]:

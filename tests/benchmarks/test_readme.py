@@ -21,6 +21,7 @@ try:
     bench_trainings = importlib.import_module('bench_trainings')
     camvid = importlib.import_module('camvid')
     flow = importlib.import_module('flow')
+    refinement = importlib.import_module('refinement')
     region_ops = importlib.import_module('region_ops')
     region_plan = importlib.import_module('region_plan')
 finally:
@@ -29,6 +30,7 @@ finally:
 PARSERS = {
     'benchmarks/camvid.py': camvid.parser,
     'benchmarks/flow.py': flow.parser,
+    'benchmarks/refinement.py': refinement.parser,
     'benchmarks/region_ops.py': region_ops.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
     'tools/visualize.py': picture_parser,
@@ -36,7 +38,7 @@ PARSERS = {
 TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE}
 #: Program -> its section in benchmarks/README.md.
 SECTIONS = {'camvid.py': 'CamVid', 'flow.py': 'Flow',
-            'region_ops.py': 'Regions and heads'}
+            'refinement.py': 'Refinement', 'region_ops.py': 'Regions and heads'}
 PAGES = (REPO / 'README.md', REPO / 'benchmarks' / 'README.md',
          *sorted((REPO / 'docs').glob('*.md')))
 
@@ -68,6 +70,8 @@ def test_commands_are_understood(program, arguments, capsys):
     elif program == 'benchmarks/region_ops.py':
         rows = region_plan.plan(args.channels, args.quick, args.slow)
         assert region_plan.select(rows, args.only)
+    elif program == 'benchmarks/refinement.py':
+        assert set(args.rows) <= set(refinement.ROWS)
     else:
         assert args.out
 

@@ -269,7 +269,7 @@ def test_without_the_dataset_there_is_one_clear_error(tmp_path, run_command):
 
 def test_the_model_index_lists_every_config():
     index = yaml.safe_load((REPO / 'model-index.yml').read_text())
-    assert index['Import'] == ['configs/ranet/metafile.yaml']
+    assert index['Import'][0] == 'configs/ranet/metafile.yaml'
     meta = yaml.safe_load((REPO / index['Import'][0]).read_text())
     (collection, ) = meta['Collections']
     assert (REPO / collection['README']).is_file()

@@ -62,6 +62,9 @@ def test_vgg_checks_its_arguments():
 def test_colours_and_places():
     image = torch.randn(2, 3, 6, 8)
     assert torch.equal(ColorEmbedding(.5)(image), image * .5)
+    # Every second pixel where corners allow it.
+    torch.testing.assert_close(ColorEmbedding(1., stride=2)(image[..., :5, :7]),
+                               image[..., :5:2, :7:2])
     out = ColorEmbedding(1., xy_scale=.1, stride=2)(image)
     assert out.shape == (2, 5, 3, 4)
     torch.testing.assert_close(out[0, 3, 0], torch.tensor([0., .2, .4, .6]))
@@ -77,6 +80,20 @@ def test_the_loss_is_the_operator_times_its_weight():
     assert EmbeddingLoss().loss_name == 'loss_embed'
 
 
+@pytest.mark.parametrize('power', [1, 2])
+def test_pairs_of_different_labels_may_weigh_more(power):
+    embedding, labels = .2 * torch.randn(2, 4, 7, 6), torch.randint(0, 3, (2, 7, 6))
+    embedding.requires_grad_()
+    first, twice, third = (EmbeddingLoss(power=power, other_weight=w)(embedding, labels)
+                           for w in (1., 2., 3.))
+    torch.testing.assert_close(third - twice, twice - first)
+    same = EmbeddingLoss(power=power, other_weight=0.)(embedding, labels)
+    torch.testing.assert_close(same + (twice - first), first)
+    assert twice - first > .1
+    third.backward()
+    assert torch.isfinite(embedding.grad).all()
+
+
 def test_a_cascade_is_a_masked_mean_repeated():
     logits, embedding = torch.randn(1, 3, 8, 9), torch.randn(1, 2, 8, 9)
     brick = SegAwareFilter(3, 2, passes=2, hardness=.7)
@@ -88,6 +105,14 @@ def test_a_cascade_is_a_masked_mean_repeated():
     assert not SegAwareFilter(learn=False).hardness.requires_grad
     with pytest.raises(ValueError, match='passes must be at least 1'):
         SegAwareFilter(passes=0)
+
+
+def test_a_filter_of_the_test_network_does_nothing_in_training():
+    logits, embedding = torch.randn(1, 3, 8, 9), torch.randn(1, 2, 8, 9)
+    brick = SegAwareFilter(3, hardness=.7, skip_in_training=True)
+    assert brick(logits, embedding) is logits and not brick.hardness.requires_grad
+    wanted = SegAwareFilter(3, hardness=.7)(logits, embedding)
+    torch.testing.assert_close(brick.eval()(logits, embedding), wanted)
 
 
 def test_mean_field_starts_at_the_released_values_and_learns_all():

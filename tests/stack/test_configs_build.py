@@ -151,8 +151,10 @@ def test_heads_have_the_classes_of_the_dataset(config: Config):
     wanted = len(known['classes'])
     found = {head['type']: head['num_classes'] for head in heads(config.model)
              if 'type' in head}
-    assert found
-    assert set(found.values()) == {wanted}, f'{leaf["type"]}: {wanted} classes'
+    # An embedding alone has no classes.
+    head = config.model.get('decode_head')
+    assert found or head.type == 'EmbeddingHead'
+    assert set(found.values()) <= {wanted}, f'{leaf["type"]}: {wanted} classes'
 
 
 @pytest.mark.parametrize('path', BASES, ids=str)

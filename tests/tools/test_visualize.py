@@ -116,7 +116,15 @@ def test_a_head_without_views(save_random, tiny_config, draw, tmp_path, ranet):
     config = tiny_config(name='tiny_fcn')
     weights = save_random(config, tmp_path / 'fcn.pth')
     fails(draw(config, weights, ranet[2]), 'EncoderDecoder with FCNHead',
-          'Views exist for RANetHead')
+          'Views exist for', 'RANetHead', 'SegAwareRefinedSegmentor')
+
+
+def test_a_pixel_outside_the_image(ranet, draw):
+    config, weights, image = ranet
+    code, text, _ = draw(config, weights, image, '--views', 'image', '--pixels', '47,39')
+    assert code == 0, text
+    code, text, _ = draw(config, weights, image, '--pixels', '48,39')
+    assert code == 2 and '--pixels 48,39' in text and 'x must be 0..47' in text, text
 
 
 def test_an_unknown_view(ranet, draw):
