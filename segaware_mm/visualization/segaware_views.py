@@ -61,20 +61,20 @@ def observe_segmentor(model: nn.Module, part: nn.Module,
     size = tuple(inputs.shape[2:])
     meta = [dict(img_shape=size, pad_shape=size, ori_shape=size)]
     with torch.no_grad():
-        before = part.segmentor.encode_decode(inputs, meta)
-        embedding = part.source.module(inputs)
-        return SegAwareOutput(embedding, part.refinement(before, embedding), before,
+        return SegAwareOutput(part.source(inputs), part.encode_decode(inputs, meta),
+                              part.segmentor.encode_decode(inputs, meta),
                               *_mask_options(part))
 
 
 def observe_refiner(model: nn.Module, part: nn.Module,
                     inputs: Tensor) -> SegAwareOutput:
     """Run backbone and refined head."""
+    size = tuple(inputs.shape[2:])
+    meta = [dict(img_shape=size, pad_shape=size, ori_shape=size)]
     with torch.no_grad():
         features = model.extract_feat(inputs)
-        before, embedding = part.head(features), part.source(features)
-        return SegAwareOutput(embedding, part.refinement(before, embedding), before,
-                              *_mask_options(part))
+        return SegAwareOutput(part.source(features), part.predict(features, meta, {}),
+                              part.head(features), *_mask_options(part))
 
 
 def observe_head(model: nn.Module, part: nn.Module, inputs: Tensor) -> SegAwareOutput:
