@@ -13,6 +13,9 @@ pytest.importorskip('mmseg')
 
 from segaware_mm.demo.cli import build_parser as demo_parser  # noqa: E402
 from segaware_mm.visualization.cli import build_parser as picture_parser  # noqa: E402
+from segaware_mm.visualization.region_table import (  # noqa: E402
+    build_parser as region_parser,
+)
 
 REPO = Path(__file__).resolve().parents[2]
 BENCHMARKS = str(REPO / 'benchmarks')
@@ -33,6 +36,7 @@ PARSERS = {
     'benchmarks/refinement.py': refinement.parser,
     'benchmarks/region_ops.py': region_ops.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
+    'tools/region_stats.py': region_parser,
     'tools/visualize.py': picture_parser,
 }
 TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE}
@@ -72,6 +76,8 @@ def test_commands_are_understood(program, arguments, capsys):
         assert region_plan.select(rows, args.only)
     elif program == 'benchmarks/refinement.py':
         assert set(args.rows) <= set(refinement.ROWS)
+    elif program == 'tools/region_stats.py':
+        assert args.images
     else:
         assert args.out
 
