@@ -20,7 +20,8 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
 
     Weights and biases are the same parameters as before (not copies), so an
     optimizer that exists already keeps training them; the new hardnesses are
-    not in it.
+    not in it. A layer that is frozen stays so, with its hardness. A layer that
+    stands in several places is replaced in all of them by one.
 
     Args:
         module: The network. A convolution itself cannot be replaced in place.
@@ -31,7 +32,7 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
             the new layers.
 
     Returns:
-        Names of the replaced layers.
+        Names of the replaced layers; of a shared one, the first.
 
     Raises:
         TypeError: ``module`` is itself a convolution.
@@ -40,12 +41,15 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
     """
     if isinstance(module, nn.Conv2d):
         raise TypeError('module is itself a convolution: build a SegAwareConv2d.')
-    plain = {name: layer for name, layer in module.named_modules()
+    plain = {name: layer for name, layer in module.named_modules(remove_duplicate=False)
              if type(layer) is nn.Conv2d}
+    first = {name for name, _ in module.named_modules()}
     if select is None:
-        chosen = [name for name, layer in plain.items() if _why_not(layer) is None]
+        chosen = [name for name, layer in plain.items()
+                  if name in first and _why_not(layer) is None]
     elif callable(select):
-        chosen = [name for name, layer in plain.items() if select(name, layer)]
+        chosen = [name for name, layer in plain.items()
+                  if name in first and select(name, layer)]
     else:
         unknown = [name for name in select if name not in plain]
         if unknown:
@@ -60,10 +64,13 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
         why = _why_not(plain[name])
         if why:
             raise ValueError(f'{name} cannot become segmentation-aware: {why}.')
-    for name in chosen:
-        parent, _, last = name.rpartition('.')
-        setattr(module.get_submodule(parent), last, _aware(plain[name], options))
-    return chosen
+    aware = {plain[name]: _aware(plain[name], options) for name in chosen}
+    for parent in list(module.modules()):
+        # Not named_children, which names a layer once that a parent holds twice.
+        for last, layer in list(parent._modules.items()):
+            if layer in aware:
+                setattr(parent, last, aware[layer])
+    return list(dict.fromkeys(chosen))
 
 
 def _why_not(layer: nn.Conv2d) -> Optional[str]:
@@ -90,6 +97,8 @@ def _aware(layer: nn.Conv2d, options: dict) -> SegAwareConv2d:
             **options)
     weight = layer.weight
     new.weight, new.bias = weight, layer.bias
-    new.hardness = nn.Parameter(torch.full(
-        (1, ), new.initial_hardness, device=weight.device, dtype=weight.dtype))
+    new.hardness = nn.Parameter(
+        torch.full((1, ), new.initial_hardness, device=weight.device,
+                   dtype=weight.dtype),
+        requires_grad=weight.requires_grad)
     return new.train(layer.training)

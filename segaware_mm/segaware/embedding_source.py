@@ -6,7 +6,6 @@ import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
-from torch.nn import functional
 
 
 class EmbeddingSource(BaseModule):
@@ -64,12 +63,19 @@ class EmbeddingSource(BaseModule):
 
 
 def shrink_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Return labels (B, H, W) at another size, by the nearest pixel."""
-    if tuple(labels.shape[1:]) == tuple(size):
-        return labels
-    small = functional.interpolate(labels[:, None].float(), tuple(size),
-                                   mode='nearest')
-    return small[:, 0].to(labels.dtype)
+    """Return labels (B, H, W) at another size, by the nearest pixel.
+
+    Corners are aligned, as embeddings are: label and embedding of a pixel are of
+    one place of the image.
+    """
+    for axis, wanted in zip((1, 2), size):
+        found = labels.shape[axis]
+        if found != wanted:
+            step = (found - 1) / max(1, wanted - 1)
+            places = torch.arange(wanted, device=labels.device) * step
+            # Half goes up, as in no format's "round to even".
+            labels = labels.index_select(axis, (places + 0.5).long())
+    return labels
 
 
 def stack_labels(samples: List) -> Tensor:

@@ -19,7 +19,10 @@ by all layers; the hardness, which differs from layer to layer, comes later.
 Activation checkpointing runs a part of the network again in the backward pass,
 after the call is over. ``follow`` lets the gradient that arrives at the outputs
 bring the embedding of that call back, also where several calls preceded the
-backward pass. The guide itself holds nothing beyond the life of the graph.
+backward pass. The guide itself holds nothing beyond the life of the graph. A
+reentrant checkpoint (``with_cp=True`` of upstream backbones) differentiates its
+own graph, which the embedding is no part of; it is refused where the embedding
+is to learn.
 """
 
 import weakref
@@ -36,6 +39,13 @@ from ..ops.local_attention import local_distance
 
 Outputs = TypeVar('Outputs')
 
+REENTRANT = (
+    'a segmentation-aware convolution stands in a reentrant activation checkpoint '
+    '(use_reentrant=True, as with_cp=True of mmseg and mmdet backbones), through '
+    "which the embedding's gradient would be lost. Set with_cp=False and, in its "
+    "place, mmengine's activation_checkpointing=['backbone.layer1', ...] in the "
+    'config, which is not reentrant; or freeze the embedding.')
+
 
 class Shown:
     """An embedding during one call, and what was computed from it.
@@ -47,6 +57,7 @@ class Shown:
     def __init__(self, guide: 'Guide', embedding: Tensor) -> None:
         self.embedding = embedding
         self._guide = guide
+        self._over = False  # the call is; what asks now is a checkpoint
         self._resized: Dict[tuple, Tensor] = {}
         self._distances: Dict[tuple, Tensor] = {}
 
@@ -67,8 +78,12 @@ class Shown:
                  stride: int, norm: str) -> Tensor:
         """Return distances (B, P, Ho, Wo) on a map of ``size``."""
         # What was computed without gradients is of no use with them.
-        key = (size, kernel_size, dilation, stride, norm, torch.is_grad_enabled())
+        graph = torch.is_grad_enabled()
+        key = (size, kernel_size, dilation, stride, norm, graph)
         if key not in self._distances:
+            if graph and self._over and (*key[:-1], False) in self._distances \
+                    and self.embedding.requires_grad:
+                raise RuntimeError(REENTRANT)
             with _outside_checkpoints():
                 self._distances[key] = local_distance(
                     self.at(size), kernel_size, dilation, stride, norm)
@@ -127,6 +142,7 @@ class Guide:
         try:
             yield self._now
         finally:
+            self._now._over = True
             self._now = before
 
     def bring_back(self, shown: Shown) -> None:

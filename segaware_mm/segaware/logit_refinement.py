@@ -6,6 +6,7 @@ resolution, two steps of mean field, two passes of a 9x9 filter.
 
 from typing import Optional
 
+import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch.nn import functional
 
 class LogitRefinement(BaseModule):
     """Sharpen logits by an embedding, at the embedding's resolution.
+
+    One channel, whose sigmoid is the probability of a foreground, is refined as
+    two classes with the logits 0 and itself, which have the same probabilities.
 
     Args:
         num_classes (int): C.
@@ -31,8 +35,8 @@ class LogitRefinement(BaseModule):
             raise ValueError('mean_field and filters are both None: nothing would be '
                              'refined; {} takes the released values.')
         self.align_corners = align_corners
-        self.mean_field = None if mean_field is None else MODELS.build(
-            dict(type='SegAwareMeanField', num_classes=num_classes, **mean_field))
+        self.mean_field = None if mean_field is None else MODELS.build(dict(
+            type='SegAwareMeanField', num_classes=max(num_classes, 2), **mean_field))
         self.filters = None if filters is None else MODELS.build(
             dict(type='SegAwareFilter', **filters))
 
@@ -42,8 +46,11 @@ class LogitRefinement(BaseModule):
         if tuple(logits.shape[2:]) != size:
             logits = functional.interpolate(logits, size, mode='bilinear',
                                             align_corners=self.align_corners)
+        single = logits.shape[1] == 1
+        if single:
+            logits = torch.cat([torch.zeros_like(logits), logits], 1)
         if self.mean_field is not None:
             logits = self.mean_field(logits, embedding)
         if self.filters is not None:
             logits = self.filters(logits, embedding)
-        return logits
+        return logits[:, 1:] - logits[:, :1] if single else logits

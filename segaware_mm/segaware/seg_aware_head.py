@@ -1,6 +1,6 @@
 """Any decode head, with segmentation-aware convolutions inside."""
 
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -78,22 +78,37 @@ class SegAwareHead(HeadWrapper):
                 "convolution: give it conv_cfg=dict(type='SegAwareConv2d'), or set "
                 "convert='all'.")
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the head's logits."""
-        with self.guide.show(self.source(inputs)) as shown:
-            return shown.follow(self.head(inputs))
+    def forward(self, inputs: Sequence[Tensor], *previous: Any) -> Tensor:
+        """Return the head's outputs.
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: List,
-             train_cfg: Any) -> dict:
-        """Return the head's losses, and the embedding's."""
+        Args:
+            inputs: The backbone's maps.
+            *previous: In a cascade, the output of the head before.
+        """
+        with self.guide.show(self.source(inputs)) as shown:
+            return shown.follow(self.head(inputs, *previous))
+
+    def loss(self, inputs: Sequence[Tensor], *args: Any) -> dict:
+        """Return the head's losses, and the embedding's.
+
+        Args:
+            inputs: The backbone's maps.
+            *args: As upstream calls its heads: in a cascade the output of the
+                head before; the data samples; the training config.
+        """
         embedding = self.source(inputs)
         with self.guide.show(embedding) as shown:
-            losses = shown.follow(self.head.loss(inputs, batch_data_samples, train_cfg))
+            losses = shown.follow(self.head.loss(inputs, *args))
         return {**losses, **self.source.losses(
-            embedding, stack_labels(batch_data_samples), self.ignore_index)}
+            embedding, stack_labels(args[-2]), self.ignore_index)}
 
-    def predict(self, inputs: Sequence[Tensor], batch_img_metas: List[dict],
-                test_cfg: Any) -> Tensor:
-        """Return the head's logits at image size."""
+    def predict(self, inputs: Sequence[Tensor], *args: Any) -> Tensor:
+        """Return the head's logits at image size.
+
+        Args:
+            inputs: The backbone's maps.
+            *args: In a cascade the output of the head before; the images' meta
+                data; the test config.
+        """
         with self.guide.show(self.source(inputs)):
-            return self.head.predict(inputs, batch_img_metas, test_cfg)
+            return self.head.predict(inputs, *args)

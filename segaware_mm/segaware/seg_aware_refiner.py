@@ -5,7 +5,7 @@ trains only the embedding and the mean field.
 """
 
 import warnings
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.config import Config
@@ -16,10 +16,20 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .embedding_source import EmbeddingSource, stack_labels
+from .head_outputs import (
+    head_outputs,
+    logits_of,
+    losses_and_outputs,
+    shares_its_pass,
+)
 from .logit_refinement import LogitRefinement
 from .seg_aware_head import HeadWrapper
 
-CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=True)
+
+def refined_criterion(loss: Optional[dict], channels: int) -> nn.Module:
+    """Return the loss of refined logits; None is cross entropy, as channels want."""
+    return MODELS.build(loss or dict(
+        type='CrossEntropyLoss', use_sigmoid=channels == 1, avg_non_ignore=True))
 
 
 def refined_losses(logits: Tensor, labels: Tensor, criterion: nn.Module,
@@ -27,10 +37,11 @@ def refined_losses(logits: Tensor, labels: Tensor, criterion: nn.Module,
     """Return the loss and accuracy of refined logits at label size."""
     logits = resize(logits, labels.shape[1:], mode='bilinear',
                     align_corners=align_corners)
-    return {
-        'loss_refined': criterion(logits, labels, ignore_index=ignore_index),
-        'acc_refined': accuracy(logits, labels, ignore_index=ignore_index)
-    }
+    loss = criterion(logits, labels, ignore_index=ignore_index)
+    if logits.shape[1] == 1:  # accuracy wants a logit for every class
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)
+    return dict(loss_refined=loss,
+                acc_refined=accuracy(logits, labels, ignore_index=ignore_index))
 
 
 @MODELS.register_module()
@@ -38,13 +49,15 @@ class SegAwareRefiner(HeadWrapper):
     """A decode head whose logits are refined.
 
     Args:
-        head (dict): Any decode head.
+        head (dict): Any decode head that has ``loss_by_feat`` and
+            ``predict_by_feat``, a later one of a cascade too (OCRHead).
         embedding, loss_embed, frozen_embedding: See :class:`HeadWrapper`.
         mean_field (dict | None): See :class:`SegAwareMeanField`; ``num_classes``
             is known.
         filters (dict | None): See :class:`SegAwareFilter`.
         frozen (bool): Do not train the head inside.
-        loss_decode (dict): Loss of the refined logits.
+        loss_decode (dict | None): Loss of the refined logits; None is the cross
+            entropy of classes, of the sigmoid for a head of one channel.
     """
 
     def __init__(self,
@@ -53,14 +66,14 @@ class SegAwareRefiner(HeadWrapper):
                  mean_field: Optional[dict] = dict(),  # noqa: B006
                  filters: Optional[dict] = dict(),  # noqa: B006
                  frozen: bool = False,
-                 loss_decode: dict = CROSS_ENTROPY,  # noqa: B008
+                 loss_decode: Optional[dict] = None,
                  loss_embed: Optional[dict] = None,
                  frozen_embedding: bool = False,
                  init_cfg: Any = None) -> None:
         super().__init__(head, embedding, loss_embed, frozen_embedding, init_cfg)
         self.refinement = LogitRefinement(self.out_channels, mean_field, filters,
                                           self.align_corners)
-        self.loss_decode = MODELS.build(loss_decode)
+        self.loss_decode = refined_criterion(loss_decode, self.out_channels)
         self.frozen = frozen
         if frozen:
             self.head.requires_grad_(False)
@@ -72,27 +85,47 @@ class SegAwareRefiner(HeadWrapper):
             self.head.eval()
         return self
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return refined logits at the embedding's size."""
-        return self.refinement(self.head(inputs), self.source(inputs))
+    def forward(self, inputs: Sequence[Tensor], *previous: Any) -> Tensor:
+        """Return refined logits at the embedding's size.
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: List,
-             train_cfg: Any) -> dict:
-        """Return the losses of the refined logits, the head's, the embedding's."""
-        logits, embedding = self.head(inputs), self.source(inputs)
+        Args:
+            inputs: The backbone's maps.
+            *previous: In a cascade, the output of the head before.
+        """
+        outputs = head_outputs(self.head, inputs, *previous)
+        return self.refinement(logits_of(outputs), self.source(inputs))
+
+    def loss(self, inputs: Sequence[Tensor], *args: Any) -> dict:
+        """Return the losses of the refined logits, the head's, the embedding's.
+
+        Args:
+            inputs: The backbone's maps.
+            *args: As upstream calls its heads: in a cascade the output of the
+                head before; the data samples; the training config.
+        """
+        *previous, batch_data_samples, _ = args
+        outputs = head_outputs(self.head, inputs, *previous)
+        embedding = self.source(inputs)
         labels = stack_labels(batch_data_samples)
         losses = {} if self.frozen else self.head.loss_by_feat(
-            logits, batch_data_samples)
+            outputs, batch_data_samples)
         losses.update(refined_losses(
-            self.refinement(logits, embedding), labels, self.loss_decode,
+            self.refinement(logits_of(outputs), embedding), labels, self.loss_decode,
             self.ignore_index, self.align_corners))
         losses.update(self.source.losses(embedding, labels, self.ignore_index))
         return losses
 
-    def predict(self, inputs: Sequence[Tensor], batch_img_metas: List[dict],
-                test_cfg: Any) -> Tensor:
-        """Return refined logits at image size."""
-        return self.head.predict_by_feat(self.forward(inputs), batch_img_metas)
+    def predict(self, inputs: Sequence[Tensor], *args: Any) -> Tensor:
+        """Return refined logits at image size.
+
+        Args:
+            inputs: The backbone's maps.
+            *args: In a cascade the output of the head before; the images' meta
+                data; the test config.
+        """
+        *previous, batch_img_metas, _ = args
+        return self.head.predict_by_feat(self.forward(inputs, *previous),
+                                         batch_img_metas)
 
 
 @MODELS.register_module()
@@ -122,7 +155,7 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
                  mean_field: Optional[dict] = dict(),  # noqa: B006
                  filters: Optional[dict] = dict(),  # noqa: B006
                  frozen: bool = True,
-                 loss_decode: dict = CROSS_ENTROPY,  # noqa: B008
+                 loss_decode: Optional[dict] = None,
                  loss_embed: Optional[dict] = None,
                  frozen_embedding: bool = False,
                  data_preprocessor: Optional[dict] = None,
@@ -146,7 +179,7 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
         # both are at one place if these are brought to theirs in the same way.
         self.refinement = LogitRefinement(self.out_channels, mean_field, filters,
                                           align_corners=True)
-        self.loss_decode = MODELS.build(loss_decode)
+        self.loss_decode = refined_criterion(loss_decode, self.out_channels)
         self.frozen = frozen
         if frozen:
             self.segmentor.requires_grad_(False)
@@ -183,6 +216,20 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.segmentor.encode_decode(inputs, metas)
 
+    def _losses_and_logits(self, inputs: Tensor, samples: List) -> Tuple[dict, Tensor]:
+        """Losses of the segmentor where it learns, and its logits at image size.
+
+        By one forward pass where upstream's structure allows; else the segmentor
+        runs twice: for its losses, and for its logits.
+        """
+        if not self.frozen and shares_its_pass(self.segmentor):
+            losses, outputs = losses_and_outputs(self.segmentor, inputs, samples)
+            return losses, resize(
+                logits_of(outputs), inputs.shape[2:], mode='bilinear',
+                align_corners=self.align_corners)
+        losses = {} if self.frozen else self.segmentor.loss(inputs, samples)
+        return losses, self._logits(inputs, [one.metainfo for one in samples])
+
     def encode_decode(self, inputs: Tensor, batch_img_metas: List[dict]) -> Tensor:
         """Return refined logits at the size of the inputs."""
         logits = self.refinement(self._logits(inputs, batch_img_metas),
@@ -191,13 +238,12 @@ class SegAwareRefinedSegmentor(EncoderDecoder):
 
     def loss(self, inputs: Tensor, data_samples: List) -> dict:
         """Return the losses of the refined logits, the segmentor's, the embedding's."""
-        metas = [sample.metainfo for sample in data_samples]
-        losses = {} if self.frozen else self.segmentor.loss(inputs, data_samples)
+        losses, logits = self._losses_and_logits(inputs, data_samples)
         embedding = self.source.module(inputs)
         if self.source.frozen:
             embedding = embedding.detach()
         labels = stack_labels(data_samples)
-        logits = self.refinement(self._logits(inputs, metas), embedding)
+        logits = self.refinement(logits, embedding)
         losses.update(refined_losses(logits, labels, self.loss_decode,
                                      self.ignore_index, align_corners=True))
         losses.update(self.source.losses(embedding, labels, self.ignore_index))

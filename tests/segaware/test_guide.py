@@ -33,6 +33,8 @@ class Owner(nn.Module):
                 out = self.body(x)
             elif self.checkpointed == 'whole':
                 out = checkpoint(self.body, x, use_reentrant=False)
+            elif self.checkpointed == 'reentrant':
+                out = checkpoint(self.body, x, use_reentrant=True)
             else:
                 out = x
                 for layer in self.body:
@@ -59,6 +61,24 @@ def test_checkpointing_finds_the_embedding_of_its_own_call(checkpointed, count):
     batches = images(count)
     torch.testing.assert_close(grads(Owner(checkpointed), *batches),
                                grads(Owner(), *batches))
+
+
+def test_a_reentrant_checkpoint_is_refused_where_the_embedding_learns():
+    """The embedding's gradient was lost, or autograd ran twice over its graph."""
+    owner, x = Owner('reentrant'), images()[0].requires_grad_()
+    with pytest.raises(RuntimeError, match='reentrant activation checkpoint'):
+        owner(x).square().mean().backward()
+    body, guide = Owner().body, Guide()
+    for layer in body:
+        layer.guide = guide
+    found = []
+    for reentrant in (True, False):
+        body.zero_grad()
+        with guide.show(images()[1]) as shown:  # an embedding that does not learn
+            out = shown.follow(checkpoint(body, x, use_reentrant=reentrant))
+        out.square().mean().backward()
+        found.append([p.grad.clone() for p in body.parameters()])
+    torch.testing.assert_close(*found)
 
 
 def test_distances_are_computed_once_for_a_window_and_size(monkeypatch):

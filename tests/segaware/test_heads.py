@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from segaware_mm.segaware.convert import convert_to_segaware
+from segaware_mm.segaware.embedding_source import shrink_labels
 from segaware_mm.segaware.seg_aware_conv import SegAwareConv2d
 
 BN = dict(type='BN', requires_grad=True)
@@ -226,6 +227,86 @@ def test_a_refined_segmentor_loads_its_weights(tmp_path):
     model.init_weights()
     for name, value in trained.state_dict().items():
         assert torch.equal(model.segmentor.state_dict()[name], value), name
+
+
+HEADS = {
+    'a tuple (DAHead)': dict(type='DAHead', in_channels=16, in_index=1, channels=6,
+                             pam_channels=4, num_classes=4, norm_cfg=BN),
+    'forward_all (RANetHead)': dict(
+        type='RANetHead', in_channels=(8, 16), in_index=(0, 1), channels=8,
+        num_classes=4, norm_cfg=BN)}
+
+
+@pytest.mark.parametrize('head', HEADS.values(), ids=HEADS)
+def test_heads_whose_outputs_are_more_than_logits_are_refined(head):
+    model = segmentor(dict(type='SegAwareRefiner', head=head, **SMALL), backbone())
+    plain = segmentor(head, backbone())
+    losses, _ = train_step(model)
+    assert set(train_step(plain)[0]) < set(losses)
+    assert model.predict(image(), samples())[0].pred_sem_seg.data.shape == (1, 32, 40)
+
+
+@pytest.mark.filterwarnings('ignore:a frozen segmentor')
+@pytest.mark.parametrize('head', HEADS.values(), ids=HEADS)
+def test_refining_an_unfrozen_segmentor_runs_it_once(head, monkeypatch):
+    """Its batch norms saw every batch twice."""
+    model = refined(frozen=False, segmentor=dict(
+        type='EncoderDecoder', backbone=RESNET, decode_head=head, train_cfg=dict(),
+        test_cfg=ConfigDict(mode='whole')))
+    losses, _ = train_step(model)
+    seen = {name: int(value) for name, value in model.state_dict().items()
+            if name.endswith('num_batches_tracked')}
+    assert seen and set(seen.values()) == {1}
+    plain = segmentor(head)
+    wanted = train_step(plain)[0]
+    assert set(wanted) <= set(losses)
+
+
+def test_a_later_head_of_a_cascade_is_refined_or_aware():
+    ocr = dict(type='OCRHead', in_channels=16, in_index=1, channels=6, ocr_channels=4,
+               num_classes=4, norm_cfg=BN, align_corners=True)
+    for last in (dict(type='SegAwareRefiner', head=ocr, **SMALL),
+                 dict(type='SegAwareHead', head=dict(ocr, **AWARE))):
+        torch.manual_seed(0)
+        model = MODELS.build(dict(
+            type='CascadeEncoderDecoder', num_stages=2, backbone=backbone(),
+            decode_head=[fcn(), last], train_cfg=dict(),
+            test_cfg=ConfigDict(mode='whole'),
+            data_preprocessor=dict(type='SegDataPreProcessor')))
+        losses, idle = train_step(model)
+        assert not idle and {'decode_0.loss_ce', 'decode_1.loss_ce'} <= set(losses)
+        assert model.predict(image(), samples())[0].pred_sem_seg.data.shape == \
+            (1, 32, 40)
+
+
+def test_one_channel_is_refined_as_two_classes():
+    """A softmax over the one channel made every message the same."""
+    one = fcn(num_classes=2, out_channels=1, loss_decode=dict(
+        type='CrossEntropyLoss', use_sigmoid=True))
+    model = segmentor(dict(type='SegAwareRefiner', head=one, **SMALL), backbone())
+    for sample in (marked := samples()):
+        sample.gt_sem_seg.data[sample.gt_sem_seg.data == 2] = 1
+    losses = model.train().loss(image(), marked)
+    assert losses['decode.loss_refined'] > 0 and losses['decode.acc_refined'] <= 100.001
+    head = model.eval().decode_head
+    maps = model.extract_feat(image())
+    logits = head.head(maps)
+    both = torch.cat([torch.zeros_like(logits), logits], 1)
+    pair = head.refinement(both, maps[-1])
+    got = head(maps)
+    assert got.shape[1] == 1
+    torch.testing.assert_close(got.sigmoid(), pair.softmax(1)[:, 1:])
+    assert model.predict(image(), marked)[0].pred_sem_seg.data.shape == (1, 32, 40)
+
+
+def test_labels_meet_the_embedding_at_its_corners():
+    """Labels were taken at the upper left of where the embedding is read."""
+    labels = torch.arange(9).expand(1, 9, 9)
+    assert shrink_labels(labels, (5, 5))[0, 0].tolist() == [0, 2, 4, 6, 8]
+    assert shrink_labels(labels, (9, 4))[0, 0].tolist() == [0, 3, 5, 8]
+    assert shrink_labels(labels, (1, 1)).tolist() == [[[0]]]
+    assert shrink_labels(labels, (9, 9)) is labels
+    assert shrink_labels(labels[..., :2], (3, 3))[0, 0].tolist() == [0, 1, 1]
 
 
 def test_nothing_to_refine_is_an_error():

@@ -130,6 +130,28 @@ def test_convert_replaces_what_can_be_and_shares_the_weights():
         assert torch.equal(net(x), wanted)
 
 
+def test_a_shared_convolution_stays_shared():
+    """It was replaced at its first place alone."""
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    net = nn.ModuleDict(dict(a=nn.Sequential(conv, conv), b=conv))
+    assert convert_to_segaware(net) == ['a.0']
+    assert isinstance(net['b'], SegAwareConv2d)
+    assert net['a'][0] is net['a'][1] is net['b']
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    net = nn.ModuleDict(dict(a=conv, b=conv))
+    convert_to_segaware(net, select=['b'])
+    assert net['a'] is net['b'] and isinstance(net['a'], SegAwareConv2d)
+
+
+def test_a_frozen_convolution_has_a_frozen_hardness():
+    """Data parallel training waited for its gradient: upstream freezes stages
+    again at every ``train()``."""
+    net = small_net()
+    net[0].requires_grad_(False)
+    convert_to_segaware(net)
+    assert not net[0].hardness.requires_grad and net[4].hardness.requires_grad
+
+
 def test_convert_by_name_and_by_function():
     assert convert_to_segaware(small_net(), select=['4']) == ['4']
     chosen = convert_to_segaware(small_net(), lambda name, conv: conv.out_channels == 6
