@@ -8,9 +8,6 @@ the output before theirs.
 
 from typing import Any, Dict, List, Sequence, Tuple
 
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.segmentors import EncoderDecoder
-from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 
@@ -33,6 +30,8 @@ def shares_its_pass(segmentor: nn.Module) -> bool:
     That is so for ``EncoderDecoder`` itself with a head whose loss is upstream's
     usual one, or made of ``forward_all``.
     """
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+    from mmseg.models.segmentors import EncoderDecoder
     kind = type(segmentor)
     names = ('loss', 'encode_decode', '_decode_head_forward_train')
     if not isinstance(segmentor, EncoderDecoder) or any(
@@ -54,6 +53,7 @@ def losses_and_outputs(segmentor: nn.Module, inputs: Tensor,
         inputs: (B, 3, H, W).
         samples: With labels.
     """
+    from mmseg.utils import add_prefix
     features = segmentor.extract_feat(inputs)
     outputs = head_outputs(segmentor.decode_head, features)
     losses = add_prefix(

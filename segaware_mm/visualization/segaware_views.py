@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..segaware.head_outputs import head_outputs, logits_of
 from ..segaware.seg_aware_conv import SegAwareConv2d
 from .canvas import draw_dots, glow, heat
 from .changes import changed_picture
@@ -74,14 +75,15 @@ def observe_refiner(model: nn.Module, part: nn.Module,
     with torch.no_grad():
         features = model.extract_feat(inputs)
         return SegAwareOutput(part.source(features), part.predict(features, meta, {}),
-                              part.head(features), *_mask_options(part))
+                              logits_of(head_outputs(part.head, features)),
+                              *_mask_options(part))
 
 
 def observe_head(model: nn.Module, part: nn.Module, inputs: Tensor) -> SegAwareOutput:
     """Run backbone and aware head."""
     with torch.no_grad():
         features = model.extract_feat(inputs)
-        return SegAwareOutput(part.source(features), part(features), None,
+        return SegAwareOutput(part.source(features), logits_of(part(features)), None,
                               *_mask_options(part))
 
 
@@ -190,7 +192,14 @@ def mask(subject: Subject) -> Picture:
 
 def _labels(subject: Subject, logits: Tensor) -> np.ndarray:
     """Return the classes (H, W) of logits (1, C, h, w)."""
-    return subject.frame.maps(logits).argmax(0).numpy()
+    return _as_classes(subject.frame.maps(logits)).argmax(0).numpy()
+
+
+def _as_classes(logits: Tensor) -> Tensor:
+    """Return logits (C, H, W); those of one channel as two classes."""
+    if len(logits) > 1:
+        return logits
+    return torch.cat([torch.zeros_like(logits), logits])
 
 
 @SEGMENTOR.view('before')
@@ -242,7 +251,7 @@ def prediction(subject: Subject) -> Picture:
 
 
 def _confidence(subject: Subject, logits: Tensor, title: str) -> Picture:
-    values = subject.frame.maps(logits).softmax(0).amax(0).numpy()
+    values = _as_classes(subject.frame.maps(logits)).softmax(0).amax(0).numpy()
     large = np.clip(enlarge(values, subject.size, smooth=True), 0, 1)
     pixels = overlay(base_image(subject), heat(large, 'viridis', 0, 1), 0.85)
     return Picture(title, pixels, 'probability of the predicted class',
