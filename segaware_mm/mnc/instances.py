@@ -1,0 +1,44 @@
+"""From the candidates of an image to its instances: voting, and its absence.
+
+Dai, He, Sun (CVPR 2016), section 3.5. Shapes: n candidates, N classes, m x m masks.
+"""
+
+from typing import Any, Dict, Tuple
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ..ops.mask_voting import mask_voting
+
+
+def voted_instances(found: InstanceData, meta: Dict[str, Any], cfg: Dict[str, Any],
+                    rescale: bool) -> InstanceData:
+    """Return the instances of one image.
+
+    Args:
+        found: ``boxes`` (n, 4) in pixels of the network input, ``mask_probs``
+            (n, m, m), ``scores`` (n, N).
+        meta: The image's ``img_shape``, ``ori_shape`` and ``scale_factor``.
+        cfg: ``test_cfg`` of :class:`MNCRoIHead`.
+        rescale: Answer in pixels of the original image.
+
+    Returns:
+        ``bboxes``, ``scores``, ``labels`` and ``masks``; see
+        :meth:`MNCRoIHead.predict`.
+    """
+    boxes, size = found.boxes.float(), tuple(meta['img_shape'][:2])
+    if rescale:
+        size = tuple(meta['ori_shape'][:2])
+        boxes = boxes / boxes.new_tensor(meta['scale_factor']).repeat(2)
+        limit = boxes.new_tensor([size[1], size[0]] * 2)
+        boxes = torch.minimum(boxes.clamp(min=0), limit)
+    scores = found.scores
+    threshold = cfg.get('score_thr', 0.)
+    if threshold > 0:
+        scores = scores.masked_fill(scores < threshold, 0)
+    voted = mask_voting(
+        boxes, found.mask_probs, scores, size, cfg['nms']['iou_threshold'],
+        cfg.get('merge_iou', 0.5) if cfg.get('vote', True) else 1.1,
+        cfg.get('mask_thr_binary', 0.4), cfg['max_per_img'])
+    return voted
