@@ -3,11 +3,10 @@
 Dai, He, Sun (CVPR 2016), section 3.5. Shapes: n candidates, N classes, m x m masks.
 """
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 import torch
 from mmengine.structures import InstanceData
-from torch import Tensor
 
 from ..ops.mask_voting import mask_voting
 

@@ -10,7 +10,7 @@ RoIs of all images, C channels, S x S RoI pixels, m x m masks, N classes, the
 background last.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
@@ -166,24 +166,28 @@ class MNCRoIHead(BaseRoIHead):
     def _mask_labels(self, sampled: SampledRoIs, probs: Tensor,
                      background: int) -> Tensor:
         """Return the mask-level labels (R, )."""
-        return torch.cat([mask_level_labels(
-            labels, boxes, masks, truth, background, self.mask_label_iou,
-            self.mask_label_thr) for labels, boxes, masks, truth in zip(
+        found = []
+        for labels, boxes, masks, (truth, index) in zip(
                 sampled.labels(background), sampled.boxes(), sampled.split(probs),
-                sampled.true_masks())])
+                sampled.objects()):
+            count = len(index)
+            labels[:count] = mask_level_labels(
+                labels[:count], last_pixels(boxes[:count]), masks[:count], truth,
+                background, self.mask_label_iou, self.mask_label_thr, index)
+            found.append(labels)
+        return torch.cat(found)
 
     def _losses(self, k: int, out: PassOutput, sampled: SampledRoIs,
                 mask_labels: Tensor) -> Dict[str, Tensor]:
         """Return the losses of pass k, and its accuracy."""
         mask_head, bbox_head = self.heads(k)
-        rois = out.rois.detach()
         targets = bbox_head.get_targets(sampled.results, self.train_cfg)
-        losses = bbox_head.losses(out[2:], rois, targets, mask_labels)
-        positive = sampled.positive()
-        masks = [mask_target(truth, boxes[:len(truth)], mask_head.mask_size,
-                             mask_head.target_thr)
-                 for truth, boxes in zip(sampled.true_masks(), sampled.boxes())]
-        losses['loss_mask'] = mask_head.loss(out.mask_logits[positive], torch.cat(masks))
+        losses = bbox_head.losses(out[2:], out.rois.detach(), targets, mask_labels)
+        masks = [mask_target(truth, last_pixels(boxes[:len(index)]),
+                             mask_head.mask_size, mask_head.target_thr, index)
+                 for boxes, (truth, index) in zip(sampled.boxes(), sampled.objects())]
+        losses['loss_mask'] = mask_head.loss(out.mask_logits[sampled.positive()],
+                                             torch.cat(masks))
         weight = self.pass_loss_weights[k]
         return {f's{k}.{name}': value * weight if 'loss' in name else value
                 for name, value in losses.items()}
@@ -212,8 +216,9 @@ class MNCRoIHead(BaseRoIHead):
             out, mask_labels = self.run_pass(k, x, rois, sampled)
             losses.update(self._losses(k, out, sampled, mask_labels))
             if k + 1 < self.num_passes:
-                boxes = self._next_boxes(k, out, [len(b) for b in boxes_of(sampled)],
-                                         metas, keep=sampled.not_truth())
+                boxes = self._next_boxes(
+                    k, out, [len(box) for box in sampled.with_gradient], metas,
+                    sampled.not_truth())
         return losses
 
     def _next_boxes(self, k: int, out: PassOutput, counts: Sequence[int],
@@ -293,6 +298,10 @@ class MNCRoIHead(BaseRoIHead):
                 for one, meta in zip(found, metas)]
 
 
-def boxes_of(sampled: SampledRoIs) -> List[Tensor]:
-    """Return the boxes of each image, in the order of the RoIs."""
-    return sampled.with_gradient
+def last_pixels(boxes: Tensor) -> Tensor:
+    """Return boxes (n, 4) whose x2, y2 name the last pixel inside.
+
+    In mmdet a box ends at the right edge of its last pixel, in the operators of
+    targets at that pixel itself.
+    """
+    return boxes - boxes.new_tensor([0., 0., 1., 1.])

@@ -5,7 +5,7 @@ made from a box that learns would pull at it. So the boxes stand here twice: wit
 their gradient for warping, without for everything else.
 """
 
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
@@ -58,12 +58,18 @@ class SampledRoIs(NamedTuple):
             found.append(keep)
         return found
 
-    def true_masks(self) -> List[Tensor]:
-        """Return the object's mask (P_b, H, W) of every positive RoI."""
+    def objects(self) -> List[Tuple[Tensor, Tensor]]:
+        """Return the objects of the positive RoIs of each image.
+
+        Returns:
+            Of each image the masks (G, H, W) uint8 of the objects that have a RoI,
+            and which of them each positive RoI has, (P_b, ).
+        """
         found = []
         for result, truth, boxes in zip(self.results, self.truths, self.with_gradient):
-            chosen = result.pos_assigned_gt_inds.cpu().numpy()
-            found.append(truth.masks[chosen].to_tensor(torch.uint8, boxes.device))
+            chosen, index = result.pos_assigned_gt_inds.unique(return_inverse=True)
+            masks = truth.masks[chosen.cpu().numpy()]
+            found.append((masks.to_tensor(torch.uint8, boxes.device), index))
         return found
 
 

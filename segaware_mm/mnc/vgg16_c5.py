@@ -8,7 +8,7 @@ from typing import Optional, Tuple
 
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 #: Index behind the last layer of every stage, its pool included.
 STAGE_ENDS = (5, 10, 17, 24, 30)

@@ -6,7 +6,8 @@ dataset_type = 'CocoDataset'
 data_root = 'data/scenes_coco'
 metainfo = dict(
     classes=('tower', 'bush', 'rock', 'disc', 'ring', 'star'),
-    palette=[(178, 58, 72), (58, 125, 68), (120, 120, 128), (61, 52, 139), (224, 86, 253), (0, 206, 201)])
+    palette=[(178, 58, 72), (58, 125, 68), (120, 120, 128), (61, 52, 139),
+             (224, 86, 253), (0, 206, 201)])
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
