@@ -1,0 +1,1 @@
+"""Multi-task network cascades (Dai, He, Sun, CVPR 2016)."""
