@@ -374,7 +374,7 @@ def test_only_features_and_boxes_are_saved():
 def test_no_map_for_each_roi_and_no_second_result(peak_memory):
     """The result is 58 MB, and so is its gradient. A chunk is 17 MB, of which the
     backward pass holds four; the map and its gradients are 3 MB each. 140 copies of
-    the map would be 440 MB, one chunk of all RoIs 350 MB.
+    the map would be 440 MB; all RoIs of an image in one chunk need 254 MB.
     """
     setup = """
         from segaware_mm.ops import roi_warp
