@@ -26,7 +26,6 @@ from .box_overlap import nms_per_class, overlapping
 from .checks import check_number, check_same, check_tensor
 from .local_checks import check_device
 from .mask_extent import mask_extents
-from .mask_nms import mask_nms
 from .mask_paste import (
     Window,
     check_paste,
@@ -38,6 +37,7 @@ from .mask_paste import (
     weighted_paste,
     windows,
 )
+from .mask_suppression import mask_nms
 from .precision import wide_dtype
 
 __all__ = ['VotedInstances', 'mask_nms', 'mask_voting', 'paste_masks', 'soft_paste']
