@@ -30,6 +30,7 @@ PARTS = (
     'segaware_mm.mnc.mnc_roi_head',
     'segaware_mm.mnc.mnc_rpn_head',
     'segaware_mm.mnc.roi_warp_extractor',
+    'segaware_mm.mnc.spatial_transformer',
     'segaware_mm.mnc.vgg16_c5',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',

@@ -5,6 +5,7 @@ path takes ``impl`` (see :mod:`segaware_mm.ops.implementation`) and has a slow
 twin in :mod:`segaware_mm.ops.reference`.
 """
 
+from .bilinear import bilinear_sample
 from .local_attention import (
                                embedding_loss,
                                local_attention_mask,
@@ -13,6 +14,7 @@ from .local_attention import (
                                masked_conv2d,
                                masked_mean,
 )
+from .mask_voting import mask_nms, mask_voting, paste_masks, soft_paste
 from .mean_field import segaware_mean_field
 from .region_attention import (
                                boundary_between,
@@ -22,10 +24,14 @@ from .region_attention import (
                                region_representatives,
                                semantic_divergence,
 )
+from .roi_warp import mask_gate, resize_mask, roi_warp
+from .spatial_transforms import transform_points
 
 __all__ = [
-    'boundary_between', 'boundary_target', 'construct_regions', 'embedding_loss',
-    'local_attention_mask', 'local_distance', 'mask_from_distance',
-    'masked_conv2d', 'masked_mean', 'region_membership',
-    'region_representatives', 'segaware_mean_field', 'semantic_divergence'
+    'bilinear_sample', 'boundary_between', 'boundary_target', 'construct_regions',
+    'embedding_loss', 'local_attention_mask', 'local_distance', 'mask_from_distance',
+    'mask_gate', 'mask_nms', 'mask_voting', 'masked_conv2d', 'masked_mean',
+    'paste_masks', 'region_membership', 'region_representatives', 'resize_mask',
+    'roi_warp', 'segaware_mean_field', 'semantic_divergence', 'soft_paste',
+    'transform_points'
 ]

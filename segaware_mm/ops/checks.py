@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from typing import Sequence
+from typing import Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -65,3 +65,17 @@ def check_number(name: str, value: float, low: float, high: float = math.inf,
     if not low <= value <= high:
         wanted = f'at least {low}' if math.isinf(high) else f'in [{low}, {high}]'
         raise ValueError(f'{name} must be {wanted}, got {value}.')
+
+
+def check_size(name: str, value: Union[int, Sequence[int]]) -> Tuple[int, int]:
+    """Return (height, width) of a size given so, or as one number for both.
+
+    Raises:
+        TypeError, ValueError: Not one or two integers of at least 1.
+    """
+    pair = (value, value) if isinstance(value, numbers.Integral) else value
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        raise TypeError(f'{name} must be an integer or (height, width), got {value!r}.')
+    for one in pair:
+        check_number(name, one, 1, integer=True)
+    return int(pair[0]), int(pair[1])

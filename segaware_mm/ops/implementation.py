@@ -16,6 +16,32 @@ import torch
 ENVIRONMENT_VARIABLE = 'SEGAWARE_MM_IMPL'
 
 
+def choose_named(impl: str, default: str, available: Sequence[str],
+                 of_others: Sequence[str] = ()) -> str:
+    """Return the implementation to run, whatever the device.
+
+    Args:
+        impl: ``'auto'`` or one of ``available``.
+        default: What ``'auto'`` means.
+        available: Names the operator offers.
+        of_others: Names that only other operators know; the environment
+            variable may hold one of them, which means ``'auto'`` here.
+
+    Raises:
+        ValueError: ``impl`` (or the environment variable) is not offered.
+    """
+    source = 'impl'
+    if impl == 'auto':
+        impl = os.environ.get(ENVIRONMENT_VARIABLE, 'auto') or 'auto'
+        source = ENVIRONMENT_VARIABLE
+        if impl == 'auto' or impl in of_others:
+            return default
+    if impl not in available:
+        raise ValueError(f'{source} is {impl!r}; this operator offers '
+                         f"'auto', {', '.join(map(repr, available))}.")
+    return impl
+
+
 @lru_cache(maxsize=None)
 def has_numba() -> bool:
     """Whether numba can be imported (found, not yet loaded)."""

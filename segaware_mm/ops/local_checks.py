@@ -1,14 +1,13 @@
 """What the local operators ask of their arguments, and which implementation runs."""
 
 import math
-import os
 from typing import Optional, Sequence, Union
 
 import torch
 from torch import Tensor
 
 from .checks import check_choice, check_number, check_same, check_tensor
-from .implementation import ENVIRONMENT_VARIABLE
+from .implementation import choose_named
 from .precision import HALF
 from .windows import check_window, output_size
 
@@ -30,16 +29,7 @@ def choose_local(impl: str) -> str:
     Raises:
         ValueError: ``impl`` (or the environment variable) is not offered.
     """
-    source = 'impl'
-    if impl == 'auto':
-        impl = os.environ.get(ENVIRONMENT_VARIABLE, 'auto') or 'auto'
-        source = ENVIRONMENT_VARIABLE
-        if impl == 'auto' or impl in OF_OTHERS:
-            return 'tap'
-    if impl not in IMPLEMENTATIONS:
-        raise ValueError(f'{source} is {impl!r}; this operator offers '
-                         f"'auto', {', '.join(map(repr, IMPLEMENTATIONS))}.")
-    return impl
+    return choose_named(impl, 'tap', IMPLEMENTATIONS, OF_OTHERS)
 
 
 def check_map(name: str, value: Tensor, wanted: str) -> None:
