@@ -24,6 +24,7 @@ PARTS = (
     'segaware_mm.evaluation.embedding_metric',
     'segaware_mm.evaluation.flow_metric',
     'segaware_mm.evaluation.trimap_metric',
+    'segaware_mm.evaluation.voc_instance_metric',
     'segaware_mm.ranet.aspp_neck',
     'segaware_mm.ranet.ranet_head',
     'segaware_mm.ranet.region_attention',
