@@ -17,6 +17,7 @@ PARTS = (
     'segaware_mm.datasets.flow.preprocessor',
     'segaware_mm.datasets.flow.transforms',
     'segaware_mm.datasets.labelmefacade',
+    'segaware_mm.datasets.sbd',
     'segaware_mm.datasets.scenes_dataset',
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
