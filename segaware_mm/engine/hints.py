@@ -42,6 +42,9 @@ SOURCES = {
     'COCO 2014 images and labels converted by coco_stuff10k.py; see docs/data.md',
     'PascalVOCDataset': 'the data: VOC 2012 (VOCdevkit/VOC2012)',
     'CocoDataset': 'the data: https://cocodataset.org (2017)',
+    'SBDInstanceDataset':
+    'the data: SBD (http://home.bharathh.info/pubs/codes/SBD/download.html), its '
+    'folders img, inst and cls; docs/data.md says how to make the lists of images',
     'FlowPairs':
     'real pairs with flow (FlyingChairs, MPI-Sintel, Middlebury, KITTI); '
     'docs/flow.md says how their files are named',

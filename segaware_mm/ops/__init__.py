@@ -6,6 +6,7 @@ twin in :mod:`segaware_mm.ops.reference`.
 """
 
 from .bilinear import bilinear_sample
+from .instance_targets import mask_level_labels, mask_target, pasted_mask_iou
 from .local_attention import (
                                embedding_loss,
                                local_attention_mask,
@@ -30,8 +31,8 @@ from .spatial_transforms import transform_points
 __all__ = [
     'bilinear_sample', 'boundary_between', 'boundary_target', 'construct_regions',
     'embedding_loss', 'local_attention_mask', 'local_distance', 'mask_from_distance',
-    'mask_gate', 'mask_nms', 'mask_voting', 'masked_conv2d', 'masked_mean',
-    'paste_masks', 'region_membership', 'region_representatives', 'resize_mask',
-    'roi_warp', 'segaware_mean_field', 'semantic_divergence', 'soft_paste',
-    'transform_points'
+    'mask_gate', 'mask_level_labels', 'mask_nms', 'mask_target', 'mask_voting',
+    'masked_conv2d', 'masked_mean', 'paste_masks', 'pasted_mask_iou',
+    'region_membership', 'region_representatives', 'resize_mask', 'roi_warp',
+    'segaware_mean_field', 'semantic_divergence', 'soft_paste', 'transform_points'
 ]

@@ -1,1 +1,1 @@
-"""What differs between the two stacks and between versions, and safe files."""
+"""What differs between the two stacks and between versions, safe files, run lengths."""
