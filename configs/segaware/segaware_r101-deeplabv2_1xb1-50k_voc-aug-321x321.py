@@ -1,6 +1,6 @@
 """The released pipeline on VOC: frozen DeepLab v2, embedding, mean field, filters.
 
-As released: crop 321, batch 1 with the gradients of ten summed, SGD 2.5e-4,
+As released: crop 321, batch 1 with the gradients of ten averaged, SGD 2.5e-4,
 5000 such steps, images resized by 0.5 to 1.5 and mirrored; trained are the
 embedding, three scales and three matrices; the filters stand in testing alone.
 Ours: the images of val are not trained on, so that they can be tested on; the

@@ -71,11 +71,13 @@ class EmbeddingPairMetric(BaseMetric):
         """
         total = np.zeros((2, 2), np.int64)
         for dilation in self.dilations:
-            far = local_distance(embedding, 3, dilation, 1,
-                                 self.norm)[0] > self.threshold
+            distance = local_distance(embedding, 3, dilation, 1, self.norm)[0]
             beside = _neighbours(label[0], dilation, self.ignore_index)
             known = (label != self.ignore_index) & (beside != self.ignore_index)
             other = label != beside
+            # A distance that is not a number is wrong for both kinds.
+            far = torch.where(other, distance > self.threshold,
+                              ~(distance <= self.threshold))
             kind = 2 * other.long() + far.long()
             total += torch.bincount(kind[known], minlength=4).view(2, 2).cpu().numpy()
         return total

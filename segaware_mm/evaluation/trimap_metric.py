@@ -20,7 +20,7 @@ from .boundary_distance import boundary_distance
 class TrimapIoUMetric(BaseMetric):
     """mIoU of the pixels within r pixels of a boundary, for several r.
 
-    The confusion matrix of every band is summed over the data set, then IoU is
+    Pixels of every band and class are counted over the data set, then IoU is
     intersection over union of each class and the mean runs over the classes
     that occur in the band, in the ground truth or the prediction.
 
@@ -53,32 +53,54 @@ class TrimapIoUMetric(BaseMetric):
         self.void_is_boundary = void_is_boundary
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add the confusion matrices of a batch."""
+        """Add the counts of a batch.
+
+        Raises:
+            ValueError: Sizes that differ, or a class that there is not; names the
+                image.
+        """
         classes = len(self.dataset_meta['classes'])
         for sample in data_samples:
             pred, label = (sample[key]['data'].flatten(0, -2).cpu().numpy()
                            for key in ('pred_sem_seg', 'gt_sem_seg'))
+            name = sample.get('img_path', 'an image')
             if pred.shape != label.shape:
-                raise ValueError(
-                    f'the prediction of {sample.get("img_path", "an image")} has size '
-                    f'{pred.shape}, its label {label.shape}.')
-            self.results.append(self.confusion(pred, label, classes))
+                raise ValueError(f'the prediction of {name} has size {pred.shape}, its '
+                                 f'label {label.shape}.')
+            self._check(f'label of {name}', label[label != self.ignore_index], classes)
+            self._check(f'prediction of {name}', pred, classes)
+            self.results.append(self.counts(pred, label, classes))
 
-    def confusion(self, pred: np.ndarray, label: np.ndarray,
-                  classes: int) -> np.ndarray:
-        """Return confusion matrices (radii, label, prediction) of one image."""
+    def _check(self, what: str, values: np.ndarray, classes: int) -> None:
+        wrong = values[(values < 0) | (values >= classes)]
+        if wrong.size:
+            raise ValueError(
+                f'the {what} has class {wrong[0]}; the data set has the classes '
+                f'0..{classes - 1}, and {self.ignore_index} for pixels without one.')
+
+    def counts(self, pred: np.ndarray, label: np.ndarray,
+               classes: int) -> np.ndarray:
+        """Return pixel counts (3, radii, classes) of one image.
+
+        Right ones, those of the label, those of the prediction: a number for each
+        class, where a confusion matrix has one for each pair.
+        """
         distance = boundary_distance(label, self.ignore_index, self.void_is_boundary)
         near = (label != self.ignore_index) & (distance <= self.radii[-1])
         band = np.searchsorted(self.radii, distance[near])
-        pairs = (band * classes + label[near].astype(np.int64)) * classes + pred[near]
-        counts = np.bincount(pairs, minlength=len(self.radii) * classes**2)
-        return counts.reshape(-1, classes, classes).cumsum(0)
+        label, pred = label[near].astype(np.int64), pred[near].astype(np.int64)
+        right = label == pred
+        size = len(self.radii) * classes
+        return np.stack([
+            np.bincount(places * classes + values, minlength=size).reshape(-1, classes)
+            for places, values in ((band[right], label[right]), (band, label),
+                                   (band, pred))]).cumsum(1)
 
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
         """Return ``mIoU@r`` for every radius, and log the classes."""
         total = np.sum(results, axis=0)
-        intersection = total.diagonal(axis1=1, axis2=2)
-        union = total.sum(1) + total.sum(2) - intersection
+        intersection = total[0]
+        union = total[1] + total[2] - intersection
         iou = 100 * np.divide(intersection, union, where=union > 0,
                               out=np.full(union.shape, np.nan))
         table = PrettyTable(['class', *(f'r={r:g}' for r in self.radii)])

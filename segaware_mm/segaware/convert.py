@@ -42,7 +42,7 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
     if isinstance(module, nn.Conv2d):
         raise TypeError('module is itself a convolution: build a SegAwareConv2d.')
     plain = {name: layer for name, layer in module.named_modules(remove_duplicate=False)
-             if type(layer) is nn.Conv2d}
+             if _is_plain(layer)}
     first = {name for name, _ in module.named_modules()}
     if select is None:
         chosen = [name for name, layer in plain.items()
@@ -73,6 +73,11 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
     return list(dict.fromkeys(chosen))
 
 
+def _is_plain(layer: nn.Module) -> bool:
+    """Whether it is torch's convolution, or mmcv's of the same name."""
+    return isinstance(layer, nn.Conv2d) and type(layer).__name__ == 'Conv2d'
+
+
 def _why_not(layer: nn.Conv2d) -> Optional[str]:
     """Say why a layer cannot be replaced, None where it can."""
     size, dilation = layer.kernel_size, layer.dilation
@@ -85,6 +90,10 @@ def _why_not(layer: nn.Conv2d) -> Optional[str]:
         return f'its padding is {layer.padding}, not {same}'
     if layer.padding_mode != 'zeros':
         return f'its padding_mode is {layer.padding_mode!r}'
+    if layer._parameters.get('weight') is None:
+        return 'its weight is computed (spectral or weight norm, pruning)'
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        return 'it has forward hooks, which would be lost'
     return None
 
 

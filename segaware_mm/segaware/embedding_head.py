@@ -6,8 +6,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from .embedding_source import shrink_labels, stack_labels
 from .hypercolumn import Hypercolumn
+from .label_maps import shrink_labels, stack_labels
 
 
 @MODELS.register_module()

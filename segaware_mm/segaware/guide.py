@@ -41,10 +41,10 @@ Outputs = TypeVar('Outputs')
 
 REENTRANT = (
     'a segmentation-aware convolution stands in a reentrant activation checkpoint '
-    '(use_reentrant=True, as with_cp=True of mmseg and mmdet backbones), through '
-    "which the embedding's gradient would be lost. Set with_cp=False and, in its "
-    "place, mmengine's activation_checkpointing=['backbone.layer1', ...] in the "
-    'config, which is not reentrant; or freeze the embedding.')
+    '(use_reentrant=True, as with_cp=True of mmseg and mmdet backbones and '
+    "mmengine's activation_checkpointing), through which the embedding's gradient "
+    'would be lost. Leave these out, call torch.utils.checkpoint.checkpoint with '
+    'use_reentrant=False in a module of your own, or freeze the embedding.')
 
 
 class Shown:
@@ -80,10 +80,12 @@ class Shown:
         # What was computed without gradients is of no use with them.
         graph = torch.is_grad_enabled()
         key = (size, kernel_size, dilation, stride, norm, graph)
+        # A reentrant checkpoint has no gradients in its first run; a layer beside
+        # it may have.
+        if graph and self._over and (*key[:-1], False) in self._distances \
+                and self.embedding.requires_grad:
+            raise RuntimeError(REENTRANT)
         if key not in self._distances:
-            if graph and self._over and (*key[:-1], False) in self._distances \
-                    and self.embedding.requires_grad:
-                raise RuntimeError(REENTRANT)
             with _outside_checkpoints():
                 self._distances[key] = local_distance(
                     self.at(size), kernel_size, dilation, stride, norm)
@@ -152,7 +154,7 @@ class Guide:
     @property
     def shown(self) -> Optional[Shown]:
         """What is shown now, None where nothing is."""
-        if self._now is not None or self._again is None:
+        if self._now is not None or self._again is None or not _in_backward():
             return self._now
         return self._again()
 
@@ -167,17 +169,26 @@ class Guide:
         self.__init__()  # type: ignore[misc]
 
 
+def _in_backward() -> bool:
+    """Whether autograd runs now: a call of its own is not to see the last one."""
+    task = getattr(torch._C, '_current_graph_task_id', None)
+    return task is None or task() != -1
+
+
 def bind_guide(module: nn.Module, guide: Guide) -> int:
     """Give the guide to every aware layer of ``module`` that has none yet.
 
-    Layers below an owner further inside keep that one's guide.
+    Layers below an owner further inside keep that one's guide. 1x1 layers have
+    no masks and read none.
 
     Returns:
         How many layers of ``module`` read this guide.
     """
     count = 0
     for layer in module.modules():
-        if hasattr(layer, 'guide') and layer.guide is None:
+        if not hasattr(layer, 'guide') or getattr(layer, 'hardness', 0) is None:
+            continue
+        if layer.guide is None:
             layer.guide = guide
-        count += getattr(layer, 'guide', None) is guide
+        count += layer.guide is guide
     return count

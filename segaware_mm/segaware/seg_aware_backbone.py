@@ -15,7 +15,8 @@ class SegAwareBackbone(BaseModule):
     """Any backbone, with aware convolutions or without, and an embedding.
 
     The embedding of the image is the last output, so heads find it at index -1;
-    the other outputs are the backbone's own, at their places.
+    the other outputs are the backbone's own, at their places. Registered in mmseg;
+    an mmdet config names it ``mmseg.SegAwareBackbone``.
 
     Args:
         embedding (dict): From image to embedding: :class:`EmbeddingNet`,
@@ -29,6 +30,8 @@ class SegAwareBackbone(BaseModule):
         frozen_embedding (bool): Do not train the embedding.
         frozen_backbone (bool): Do not train the backbone; its norms keep their
             statistics.
+        output_embedding (bool): Append the embedding to the outputs. False for
+            what counts its inputs: a neck such as FPN, a detector.
     """
 
     def __init__(self,
@@ -38,10 +41,15 @@ class SegAwareBackbone(BaseModule):
                  conv_options: Optional[dict] = None,
                  frozen_embedding: bool = False,
                  frozen_backbone: bool = False,
+                 output_embedding: bool = True,
                  init_cfg: Any = None) -> None:
         super().__init__(init_cfg)
         self.embedding = MODELS.build(embedding)
         self.backbone = None if backbone is None else MODELS.build(backbone)
+        self.output_embedding = output_embedding
+        if backbone is None and not output_embedding:
+            raise ValueError('output_embedding=False needs a backbone: nothing would '
+                             'be left.')
         self.guide = Guide()
         if convert is not None:
             if self.backbone is None:
@@ -69,10 +77,19 @@ class SegAwareBackbone(BaseModule):
         return self
 
     def forward(self, image: Tensor) -> Tuple[Tensor, ...]:
-        """Return the backbone's maps of (B, 3, H, W) and the embedding."""
+        """Return the backbone's maps of (B, 3, H, W) and the embedding.
+
+        Raises:
+            TypeError: The backbone returns neither a map nor a tuple of maps.
+        """
         embedding = self.embedding(image)
         if self.backbone is None:
             return (embedding, )
         with self.guide.show(embedding) as shown:
             maps = shown.follow(self.backbone(image))
-        return (*maps, embedding)
+        if isinstance(maps, Tensor):
+            maps = (maps, )
+        if not isinstance(maps, (tuple, list)):
+            raise TypeError(f'{type(self.backbone).__name__} must return a map or a '
+                            f'tuple of maps, got {type(maps).__name__}.')
+        return (*maps, embedding) if self.output_embedding else tuple(maps)

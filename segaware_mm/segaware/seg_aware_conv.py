@@ -45,7 +45,8 @@ class SegAwareConv2d(nn.Conv2d):
         padding (int | str): dilation * (K // 2) or 'same'; others are refused.
         dilation (int): The same for both axes.
         padding_mode (str): 'zeros'.
-        hardness (float): Initial value; the published one is 0.05.
+        hardness (float): Initial value; the published one is 0.05. At 0 its
+            gradient, and the embedding's, are 0: it stays there.
         norm (str): Distance: 'l1' (published), 'l2' or 'sq'.
         border (str): 'zero' or 'drop', of taps outside the map.
         normalize (str): 'none' (published), 'sum' (eq. 4; divides trained
@@ -81,14 +82,15 @@ class SegAwareConv2d(nn.Conv2d):
         if size % 2 == 0:
             raise ValueError(f'kernel_size must be odd, got {size}: the window of '
                              'a mask needs a centre pixel.')
+        if padding_mode != 'zeros':
+            raise ValueError(f"padding_mode must be 'zeros', got {padding_mode!r}.")
         same = dilation * (size // 2)
         if padding != 'same' and _one_number('padding', padding) != same:
             raise ValueError(
                 f"padding must be {same} or 'same' for kernel_size {size} and "
                 f'dilation {dilation}, got {padding}: masks are made for every '
                 'pixel of the map.')
-        if padding_mode != 'zeros':
-            raise ValueError(f"padding_mode must be 'zeros', got {padding_mode!r}.")
+        check_choice('impl', impl, ('auto', 'tap', 'dcn', 'reference'))
         check_choice('norm', norm, ('l1', 'l2', 'sq'))
         check_choice('border', border, ('zero', 'drop'))
         check_choice('normalize', normalize, ('none', 'sum', 'mean'))
@@ -121,19 +123,31 @@ class SegAwareConv2d(nn.Conv2d):
             RuntimeError: There is no embedding.
             ValueError: The embedding is of another batch or size.
         """
+        return self._conv_forward(x, self.weight, self.bias, embedding)
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Optional[Tensor],
+                      embedding: Optional[Tensor] = None) -> Tensor:
+        """Convolve by these weights, as torch's layers do.
+
+        mmcv folds batch norms into it (``efficient_conv_bn_eval``).
+        """
         if self.hardness is None:
-            return super().forward(x)
+            return super()._conv_forward(x, weight, bias)
+        if x.dim() != 4:
+            raise ValueError('x must have shape (B, C, H, W), got '
+                             f'{tuple(x.shape)}.')
         stride, dilation = self.stride[0], self.dilation[0]
         size = tuple(x.shape[2:])
         mask = mask_from_distance(
             self._distance(x, embedding), size, dilation, stride, self.hardness,
             self.border, self.normalize)
-        return masked_conv2d(x, self.weight, self._like(mask, x), self.bias, stride,
-                             dilation, self.groups, self.impl)
+        return masked_conv2d(x, weight, self._like(mask, x), bias, stride, dilation,
+                             self.groups, self.impl)
 
-    def _like(self, mask: Tensor, x: Tensor) -> Tensor:
-        """The mask in float32 goes with half precision, else in that of x."""
-        return mask.to(x.dtype) if x.dtype == torch.float64 else mask
+    @staticmethod
+    def _like(mask: Tensor, x: Tensor) -> Tensor:
+        """The mask in x's format; in float32 where that is half precision."""
+        return mask.to(x.dtype if x.dtype == torch.float64 else torch.float32)
 
     def _distance(self, x: Tensor, embedding: Optional[Tensor]) -> Tensor:
         size, window = tuple(x.shape[2:]), (self.kernel_size[0], self.dilation[0],

@@ -7,7 +7,9 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..ops.checks import check_choice
 from ..ops.local_attention import local_attention_mask, masked_mean
+from ..ops.windows import check_window
 
 
 @MODELS.register_module()
@@ -40,6 +42,8 @@ class SegAwareFilter(BaseModule):
         super().__init__(init_cfg)
         if passes < 1:
             raise ValueError(f'passes must be at least 1, got {passes}.')
+        check_window(kernel_size, dilation)
+        check_choice('norm', norm, ('l1', 'l2', 'sq'))
         self.kernel_size, self.dilation = kernel_size, dilation
         self.passes, self.norm = passes, norm
         self.skip_in_training = skip_in_training

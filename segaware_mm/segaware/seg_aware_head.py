@@ -1,14 +1,16 @@
 """Any decode head, with segmentation-aware convolutions inside."""
 
-from typing import Any, Optional, Sequence, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from .convert import convert_to_segaware
-from .embedding_source import EmbeddingSource, stack_labels
+from .embedding_source import EmbeddingSource
 from .guide import Guide, bind_guide
+from .head_outputs import head_outputs, logits_of
+from .label_maps import stack_labels
 
 
 class HeadWrapper(BaseModule):
@@ -33,6 +35,30 @@ class HeadWrapper(BaseModule):
         self.out_channels = self.head.out_channels
         self.ignore_index = self.head.ignore_index
         self.threshold = getattr(self.head, 'threshold', None)
+
+    def maps(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the inputs of the head inside: those of the backbone itself.
+
+        An embedding at their end is left out, so that heads that count their
+        inputs, or take the last one, do what they do without it. A wrapper inside
+        looks for it itself.
+        """
+        if self.source.index != -1 or isinstance(self.head, HeadWrapper):
+            return inputs
+        return inputs[:-1]
+
+
+class AwareOutput(NamedTuple):
+    """What a forward pass of :class:`SegAwareHead` gives its losses.
+
+    Attributes:
+        logits: (B, C, h, w).
+        outputs: Of the head inside, as its ``loss_by_feat`` wants them.
+        embedding: (B, E, h', w').
+    """
+    logits: Tensor
+    outputs: Any
+    embedding: Tensor
 
 
 @MODELS.register_module()
@@ -68,6 +94,9 @@ class SegAwareHead(HeadWrapper):
                  frozen_embedding: bool = False,
                  init_cfg: Any = None) -> None:
         super().__init__(head, embedding, loss_embed, frozen_embedding, init_cfg)
+        if isinstance(convert, str) and convert != 'all':
+            raise ValueError("convert must be None, 'all' or a list of names, got "
+                             f'{convert!r}.')
         if convert is not None:
             convert_to_segaware(self.head, None if convert == 'all' else convert,
                                 **(conv_options or {}))
@@ -86,7 +115,25 @@ class SegAwareHead(HeadWrapper):
             *previous: In a cascade, the output of the head before.
         """
         with self.guide.show(self.source(inputs)) as shown:
-            return shown.follow(self.head(inputs, *previous))
+            return shown.follow(self.head(self.maps(inputs), *previous))
+
+    def forward_all(self, inputs: Sequence[Tensor], *previous: Any) -> AwareOutput:
+        """Return what :meth:`loss_by_feat` wants; for a refiner around this head."""
+        embedding = self.source(inputs)
+        with self.guide.show(embedding) as shown:
+            outputs = head_outputs(self.head, self.maps(inputs), *previous)
+            shown.follow(vars(outputs) if hasattr(outputs, '__dict__') else outputs)
+        return AwareOutput(logits_of(outputs), outputs, embedding)
+
+    def loss_by_feat(self, found: AwareOutput, batch_data_samples: List) -> dict:
+        """Return the head's losses, and the embedding's."""
+        losses = self.head.loss_by_feat(found.outputs, batch_data_samples)
+        return {**losses, **self.source.losses(
+            found.embedding, stack_labels(batch_data_samples), self.ignore_index)}
+
+    def predict_by_feat(self, logits: Tensor, batch_img_metas: List[dict]) -> Tensor:
+        """Return logits at image size, as the head inside does."""
+        return self.head.predict_by_feat(logits, batch_img_metas)
 
     def loss(self, inputs: Sequence[Tensor], *args: Any) -> dict:
         """Return the head's losses, and the embedding's.
@@ -98,7 +145,7 @@ class SegAwareHead(HeadWrapper):
         """
         embedding = self.source(inputs)
         with self.guide.show(embedding) as shown:
-            losses = shown.follow(self.head.loss(inputs, *args))
+            losses = shown.follow(self.head.loss(self.maps(inputs), *args))
         return {**losses, **self.source.losses(
             embedding, stack_labels(args[-2]), self.ignore_index)}
 
@@ -111,4 +158,4 @@ class SegAwareHead(HeadWrapper):
                 data; the test config.
         """
         with self.guide.show(self.source(inputs)):
-            return self.head.predict(inputs, *args)
+            return self.head.predict(self.maps(inputs), *args)

@@ -15,13 +15,14 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from .embedding_source import EmbeddingSource, stack_labels
+from .embedding_source import EmbeddingSource
 from .head_outputs import (
     head_outputs,
     logits_of,
     losses_and_outputs,
     shares_its_pass,
 )
+from .label_maps import stack_labels
 from .logit_refinement import LogitRefinement
 from .seg_aware_head import HeadWrapper
 
@@ -92,7 +93,7 @@ class SegAwareRefiner(HeadWrapper):
             inputs: The backbone's maps.
             *previous: In a cascade, the output of the head before.
         """
-        outputs = head_outputs(self.head, inputs, *previous)
+        outputs = head_outputs(self.head, self.maps(inputs), *previous)
         return self.refinement(logits_of(outputs), self.source(inputs))
 
     def loss(self, inputs: Sequence[Tensor], *args: Any) -> dict:
@@ -104,7 +105,7 @@ class SegAwareRefiner(HeadWrapper):
                 head before; the data samples; the training config.
         """
         *previous, batch_data_samples, _ = args
-        outputs = head_outputs(self.head, inputs, *previous)
+        outputs = head_outputs(self.head, self.maps(inputs), *previous)
         embedding = self.source(inputs)
         labels = stack_labels(batch_data_samples)
         losses = {} if self.frozen else self.head.loss_by_feat(

@@ -75,7 +75,7 @@ def observe_refiner(model: nn.Module, part: nn.Module,
     with torch.no_grad():
         features = model.extract_feat(inputs)
         return SegAwareOutput(part.source(features), part.predict(features, meta, {}),
-                              logits_of(head_outputs(part.head, features)),
+                              logits_of(head_outputs(part.head, part.maps(features))),
                               *_mask_options(part))
 
 

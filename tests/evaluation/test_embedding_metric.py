@@ -51,3 +51,9 @@ def test_ignored_pixels_and_the_border_make_no_pairs():
 def test_another_size_is_an_error():
     with pytest.raises(ValueError, match=r'size \(2, 3\), its label \(2, 4\)'):
         score(torch.zeros(1, 2, 3))
+
+
+def test_an_embedding_that_is_not_a_number_is_wrong_everywhere():
+    """Its pairs of one label counted as near."""
+    found = score(torch.full((2, 2, 4), math.nan))
+    assert found == dict(same=0., other=0., balanced=0.)

@@ -89,3 +89,23 @@ def test_errors():
             TrimapIoUMetric(radii)
     with pytest.raises(ValueError, match=r'has size \(2, 2\), its label \(3, 3\)'):
         evaluate([(np.zeros((2, 2), np.int64), np.zeros((3, 3), np.int64))])
+
+
+@pytest.mark.parametrize('pred, label, text', [
+    (0, 3, 'the label of an image has class 3; the data set has the classes 0..2'),
+    (4, 0, 'the prediction of an image has class 4')])
+def test_classes_that_are_not_there_are_named(pred, label, text):
+    """They were counted as others."""
+    labels = np.zeros((6, 6), np.int64)
+    labels[3:] = 1
+    preds = labels.copy()
+    labels[3, 3] = label
+    preds[3, 3] = pred
+    with pytest.raises(ValueError, match=text):
+        evaluate([(preds, labels)])
+
+
+def test_what_is_kept_of_an_image_does_not_grow_with_pairs_of_classes():
+    metric = METRICS.build(dict(type='TrimapIoUMetric', radii=(1, 2)))
+    labels = np.arange(40).reshape(5, 8) % 7
+    assert metric.counts(labels, labels, 150).shape == (3, 2, 150)

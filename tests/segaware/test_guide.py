@@ -81,6 +81,32 @@ def test_a_reentrant_checkpoint_is_refused_where_the_embedding_learns():
     torch.testing.assert_close(*found)
 
 
+def test_a_reentrant_checkpoint_is_seen_beside_a_layer_without_one():
+    """Distances that the other layer had left there hid it."""
+    body, guide = Owner().body, Guide()
+    body[2] = SegAwareConv2d(3, 3, 3)
+    body[2].guide = body[0].guide = guide
+    embedding, x = images()[1].requires_grad_(), images()[0].requires_grad_()
+    with guide.show(embedding) as shown:
+        out = shown.follow(checkpoint(body[0], body[2](x), use_reentrant=True))
+    with pytest.raises(RuntimeError, match='reentrant activation checkpoint'):
+        out.square().mean().backward()
+
+
+def test_the_last_embedding_is_not_seen_after_the_backward_pass():
+    owner = Owner('whole')
+    loss = owner(images()[0]).square().mean()  # keeps the graph
+    loss.backward()
+    with pytest.raises(RuntimeError, match='has no embedding'):
+        owner.body(images()[0])
+
+
+def test_layers_of_1x1_read_no_guide():
+    net, guide = nn.Sequential(SegAwareConv2d(3, 3, 1), SegAwareConv2d(3, 3, 3)), Guide()
+    assert bind_guide(net, guide) == 1
+    assert net[0].guide is None and net[1].guide is guide
+
+
 def test_distances_are_computed_once_for_a_window_and_size(monkeypatch):
     seen = []
     compute = guides.local_distance

@@ -9,7 +9,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from segaware_mm.segaware.convert import convert_to_segaware
-from segaware_mm.segaware.embedding_source import shrink_labels
+from segaware_mm.segaware.label_maps import shrink_labels
 from segaware_mm.segaware.seg_aware_conv import SegAwareConv2d
 
 BN = dict(type='BN', requires_grad=True)
@@ -277,6 +277,53 @@ def test_a_later_head_of_a_cascade_is_refined_or_aware():
         assert not idle and {'decode_0.loss_ce', 'decode_1.loss_ce'} <= set(losses)
         assert model.predict(image(), samples())[0].pred_sem_seg.data.shape == \
             (1, 32, 40)
+
+
+def test_an_aware_head_is_refined():
+    model = segmentor(dict(type='SegAwareRefiner', head=aware_head(), **SMALL),
+                      backbone())
+    losses, idle = train_step(model)
+    assert not idle
+    assert {'decode.loss_ce', 'decode.loss_embed', 'decode.loss_refined'} <= set(losses)
+    assert model.predict(image(), samples())[0].pred_sem_seg.data.shape == (1, 32, 40)
+    both = segmentor(dict(type='SegAwareRefiner', **SMALL, head=dict(
+        type='SegAwareHead', head=fcn(**AWARE))), backbone())
+    assert not train_step(both)[1]
+
+
+def test_a_head_inside_does_not_see_the_embedding():
+    """Its default, the last input, was the embedding."""
+    head = fcn(**AWARE)
+    head.pop('in_index')
+    model = segmentor(dict(type='SegAwareHead', head=head), backbone())
+    assert not train_step(model)[1]
+
+
+def test_an_aware_head_of_1x1_layers_alone_is_refused():
+    with pytest.raises(ValueError, match='has no segmentation-aware convolution'):
+        segmentor(aware_head(head=fcn(kernel_size=1, **AWARE)))
+
+
+def test_the_embedding_may_stay_inside_the_backbone():
+    plain = backbone(convert='all', output_embedding=False)
+    model = MODELS.build(plain)
+    assert len(model(image())) == 2 and len(MODELS.build(backbone())(image())) == 3
+    neck = dict(type='FPN', in_channels=[8, 16], out_channels=8, num_outs=2)
+    assert segmentor(fcn(in_channels=8), plain, neck=neck)(image()).shape[1] == 4
+    with pytest.raises(ValueError, match='output_embedding=False needs a backbone'):
+        MODELS.build(backbone(backbone=None, output_embedding=False))
+
+
+def test_a_backbone_with_one_map_that_is_no_tuple():
+    """The batch was taken apart."""
+    model = MODELS.build(backbone())
+    inner = model.backbone.forward
+    model.backbone.forward = lambda x: inner(x)[-1]
+    maps = model(image())
+    assert len(maps) == 2 and len(maps[0]) == 2
+    model.backbone.forward = lambda x: dict(x=x)
+    with pytest.raises(TypeError, match='ResNet must return a map or a tuple of maps'):
+        model(image())
 
 
 def test_one_channel_is_refined_as_two_classes():

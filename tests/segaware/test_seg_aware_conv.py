@@ -143,6 +143,39 @@ def test_a_shared_convolution_stays_shared():
     assert net['a'] is net['b'] and isinstance(net['a'], SegAwareConv2d)
 
 
+def test_layers_that_cannot_be_replaced_as_they_are_say_why():
+    with pytest.raises(ValueError, match='select chose no convolution'):
+        convert_to_segaware(nn.Sequential(nn.utils.spectral_norm(
+            nn.Conv2d(3, 3, 3, padding=1))))
+    net = nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(3, 3, 3, padding=1)))
+    with pytest.raises(ValueError, match='0 cannot become segmentation-aware: its weight '
+                       'is computed'):
+        convert_to_segaware(net, select=['0'])
+    net = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))
+    net[0].register_forward_hook(lambda *args: None)
+    with pytest.raises(ValueError, match='it has forward hooks'):
+        convert_to_segaware(net, select=['0'])
+
+
+def test_mmcvs_convolutions_are_replaced():
+    cnn = pytest.importorskip('mmcv.cnn')
+    net = nn.Sequential(cnn.Conv2d(3, 3, 3, padding=1))
+    assert convert_to_segaware(net) == ['0']
+
+
+def test_mmcvs_folded_batch_norms_keep_the_masks():
+    """They call ``_conv_forward``, which was that of the plain layer."""
+    cnn = pytest.importorskip('mmcv.cnn')
+    block = cnn.ConvModule(3, 4, 3, padding=1, norm_cfg=dict(type='BN'), act_cfg=None,
+                           conv_cfg=dict(type='SegAwareConv2d', hardness=1.)).eval()
+    block.conv.guide = guide = Guide()
+    x = torch.randn(2, 3, 6, 7)
+    with torch.no_grad(), guide.show(torch.randn(2, 4, 6, 7)):
+        wanted = block(x)
+        block.turn_on_efficient_conv_bn_eval(True)
+        torch.testing.assert_close(block(x), wanted)
+
+
 def test_a_frozen_convolution_has_a_frozen_hardness():
     """Data parallel training waited for its gradient: upstream freezes stages
     again at every ``train()``."""
@@ -171,7 +204,9 @@ def test_convert_by_name_and_by_function():
     (dict(kernel_size=2), 'kernel_size must be odd, got 2'),
     (dict(kernel_size=(3, 5)), 'kernel_size must be one integer for both axes'),
     (dict(kernel_size=3, padding=0), "padding must be 1 or 'same'"),
-    (dict(kernel_size=3, padding_mode='reflect'), "padding_mode must be 'zeros'"),
+    (dict(kernel_size=3, padding=0, padding_mode='reflect'),
+     "padding_mode must be 'zeros'"),
+    (dict(kernel_size=3, impl='tapp'), "impl must be one of 'auto'"),
     (dict(kernel_size=3, normalize='max'), 'normalize must be one of'),
     (dict(kernel_size=3, stride=(1, 2)), 'stride must be one integer'),
 ])
@@ -186,9 +221,22 @@ def test_an_embedding_of_another_size_is_named():
         SegAwareConv2d(4, 6, 3)(x, embedding[..., 1:])
 
 
-def test_autocast_keeps_masks_wide_and_results_finite():
+@pytest.mark.parametrize('scale', [1., 1e4])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_keeps_masks_wide_and_results_finite(scale, dtype):
     x, embedding = inputs()
-    layer = SegAwareConv2d(4, 6, 3)
+    embedding = (embedding * scale).to(dtype)
+    layer = SegAwareConv2d(4, 6, 3, hardness=.3)
     with torch.autocast('cpu', torch.bfloat16):
-        out = layer(x, embedding * 1e4)
+        out = layer(x, embedding)
     assert out.dtype == torch.bfloat16 and out.isfinite().all()
+    mask = local_attention_mask(embedding, 3, hardness=.3)
+    assert mask.dtype == torch.float32
+
+    def with_mask(mask):
+        narrow = [t.bfloat16() for t in (x, layer.weight, layer.bias)]
+        return masked_conv2d(narrow[0], narrow[1], mask, narrow[2])
+
+    assert torch.equal(out, with_mask(mask))
+    if scale == 1:
+        assert not torch.equal(out, with_mask(mask.bfloat16().float()))

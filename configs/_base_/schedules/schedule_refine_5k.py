@@ -1,6 +1,6 @@
 """SGD 2.5e-4, poly 0.9: 5000 steps, each of ten images one by one, as released.
 
-mmengine counts images: 50000 iterations of batch 1, gradients of ten summed.
+mmengine counts images: 50000 iterations of batch 1, gradients of ten averaged.
 Hardnesses and scales do not decay (ours; released: they do).
 """
 optim_wrapper = dict(

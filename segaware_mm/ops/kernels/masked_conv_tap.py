@@ -215,7 +215,8 @@ def _gradients(x: Tensor, weight: Tensor, mask: Tensor, grad: Tensor,
     product = plan.scratch(wide) if needed[2] else scratch
     of_x = torch.empty_like(x, memory_format=torch.contiguous_format) \
         if needed[0] else None
-    of_weight = torch.zeros_like(plan.weight) if needed[1] else None
+    # Bands and images add up in float32, as the pixels of x do.
+    of_weight = torch.zeros_like(plan.weight, dtype=wide) if needed[1] else None
     of_mask = torch.zeros_like(mask, memory_format=torch.contiguous_format) \
         if needed[2] else None
     for b in range(len(x)):
@@ -240,7 +241,10 @@ def _gradients(x: Tensor, weight: Tensor, mask: Tensor, grad: Tensor,
                 _add_windows(plan.windows(sums)[band], columns)
             if needed[1]:
                 _fill(columns, windows[band], one_mask[band], how.guard)
-                of_weight.baddbmm_(part, matrix.transpose(1, 2))
+                if wide == plan.dtype:
+                    of_weight.baddbmm_(part, matrix.transpose(1, 2))
+                else:
+                    of_weight += torch.bmm(part, matrix.transpose(1, 2))
         if needed[0]:
             of_x[b] = plan.crop(sums)
     if needed[1]:

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate, pad
 
 from ...ops.flow import end_point_error
 from ..guide import Guide, bind_guide
+from ..label_maps import shrink_labels
 from .decoder import FlowDecoder
 from .encoder import FlowEncoder
 
@@ -148,10 +149,10 @@ class FlowNetS(BaseModel):
         if not all('gt_layers' in sample for sample in data_samples):
             raise ValueError('loss_embed needs the layers of every pair: load them '
                              'with LoadFlowPair(with_layers=True).')
-        layers = torch.stack([s.gt_layers.data for s in data_samples]).float()
-        layers = pad(layers, (0, margins[0], 0, margins[1]), value=255)
-        layers = interpolate(layers, embedding.shape[2:], mode='nearest')
-        return self.loss_embed(embedding, layers[:, 0].long(), ignore_index=255)
+        layers = torch.stack([s.gt_layers.data for s in data_samples]).squeeze(1)
+        layers = pad(layers.long(), (0, margins[0], 0, margins[1]), value=255)
+        layers = shrink_labels(layers, embedding.shape[2:])
+        return self.loss_embed(embedding, layers, ignore_index=255)
 
     def _flows(self, inputs: Tensor) -> Tuple[List[Tensor], Optional[Tensor]]:
         """Return the predictions, stride 4 first, and the embedding."""
