@@ -244,7 +244,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             f'versions: {versions_line(versions())}',
             f'date: {today()}; load before the run: {load:.2f}',
             f'command: `{command_line("benchmarks/mnc_steps.py", argv)}`',
-            f'ResNet-50 with a pyramid, 80 classes, one image of {size[0]}x{size[1]} with '
+            f'ResNet-50 with a pyramid, 80 classes, an image of {size[0]}x{size[1]} with '
             f'{args.objects} objects, {args.rois} sampled RoIs (in a later stage of MNC '
             'those and the true boxes), random weights, float32',
             '*step*: losses and their gradients; median, least and largest; *x*: times '

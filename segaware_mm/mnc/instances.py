@@ -38,6 +38,8 @@ def voted_instances(found: InstanceData, meta: Dict[str, Any], cfg: Dict[str, An
         scores = scores.masked_fill(scores < threshold, 0)
     voted = mask_voting(
         boxes, found.mask_probs, scores, size, cfg['nms']['iou_threshold'],
-        cfg.get('merge_iou', 0.5) if cfg.get('vote', True) else 1.1,
-        cfg.get('mask_thr_binary', 0.4), cfg['max_per_img'])
-    return voted
+        cfg.get('merge_iou', 0.5), cfg.get('mask_thr_binary', 0.4), cfg['max_per_img'],
+        offset=0, vote=cfg.get('vote', True), soft=cfg.get('soft_paste', True))
+    kept = voted.scores >= threshold if threshold > 0 else slice(None)
+    return InstanceData(bboxes=voted.boxes[kept], scores=voted.scores[kept],
+                        labels=voted.labels[kept], masks=voted.masks[kept])

@@ -17,6 +17,7 @@ from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox2roi
+from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ from ..ops.instance_targets import mask_level_labels, mask_target
 from ..ops.roi_warp import mask_gate
 from .bridge import clipped, refined_boxes
 from .instances import voted_instances
-from .sampled_rois import SampledRoIs, sample_refined, sample_rois
+from .sampled_rois import SampledRoIs, sample_refined, sample_rois, with_area
 
 
 class PassOutput(NamedTuple):
@@ -69,8 +70,8 @@ class MNCRoIHead(BaseRoIHead):
             which all RoIs and all true boxes take part.
         test_cfg (dict): ``max_per_img``, ``nms`` (``iou_threshold``),
             ``mask_thr_binary``, and optionally ``merge_iou`` (0.5), ``vote``
-            (True), ``num_passes``, ``score_thr`` (0), ``roi_chunk`` (64 RoIs are
-            warped at a time).
+            (True), ``soft_paste`` (True), ``num_passes``, ``score_thr`` (0),
+            ``roi_chunk`` (64 RoIs are warped at a time).
     """
 
     def __init__(self,
@@ -111,13 +112,13 @@ class MNCRoIHead(BaseRoIHead):
     def init_bbox_head(self, bbox_roi_extractor: dict, bbox_head: dict) -> None:
         """Build extractor and classifiers."""
         self.bbox_roi_extractor = MODELS.build(bbox_roi_extractor)
-        self.bbox_head = nn.ModuleList(
+        self.bbox_head = ModuleList(
             MODELS.build(bbox_head) for _ in range(self.copies))
 
     def init_mask_head(self, mask_roi_extractor: Optional[dict],
                        mask_head: dict) -> None:
         """Build the mask layers; RoIs are warped once for masks and classes."""
-        self.mask_head = nn.ModuleList(
+        self.mask_head = ModuleList(
             MODELS.build(mask_head) for _ in range(self.copies))
 
     def init_assigner_sampler(self) -> None:
@@ -203,6 +204,7 @@ class MNCRoIHead(BaseRoIHead):
             batch_data_samples: With ``gt_instances``: boxes, labels, masks.
         """
         truths, ignored, metas = unpack_gt_instances(batch_data_samples)
+        truths = [with_area(truth) for truth in truths]
         boxes = [found.bboxes for found in rpn_results_list]
         losses: Dict[str, Tensor] = {}
         for k in range(self.num_passes):

@@ -41,24 +41,23 @@ class MNCRPNHead(RPNHead):
         Returns:
             ``bboxes`` (n, 4) in image pixels, ``scores`` and ``labels`` of each.
         """
-        if not (self.training and self.differentiable_proposals
-                and torch.is_grad_enabled()):
-            return super().predict_by_feat(
-                cls_scores, bbox_preds, score_factors, batch_img_metas=batch_img_metas,
-                cfg=cfg, rescale=rescale, with_nms=with_nms)
-        if rescale:
+        learning = self.training and self.differentiable_proposals
+        if learning and rescale:
             raise ValueError('rescale must be False where proposals keep their '
                              'gradient: losses are in pixels of the network input.')
         cfg = self.test_cfg if cfg is None else cfg
         priors = self.prior_generator.grid_priors(
             [x.shape[-2:] for x in cls_scores], dtype=torch.float32,
             device=cls_scores[0].device)
-        return [self._with_gradient([x[k] for x in cls_scores],
-                                    [x[k] for x in bbox_preds], priors, meta, cfg)
-                for k, meta in enumerate(batch_img_metas)]
+        with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
+            return [self._proposals([x[k] for x in cls_scores],
+                                    [x[k] for x in bbox_preds], priors, meta, cfg,
+                                    rescale)
+                    for k, meta in enumerate(batch_img_metas)]
 
-    def _with_gradient(self, scores: Sequence[Tensor], deltas: Sequence[Tensor],
-                       priors: Sequence[Tensor], meta: dict, cfg: dict) -> InstanceData:
+    def _proposals(self, scores: Sequence[Tensor], deltas: Sequence[Tensor],
+                   priors: Sequence[Tensor], meta: dict, cfg: dict,
+                   rescale: bool) -> InstanceData:
         """Return the proposals of one image."""
         chosen_scores, chosen_deltas, chosen_priors, levels = [], [], [], []
         for level, (score, delta, prior) in enumerate(zip(scores, deltas, priors)):
@@ -80,8 +79,11 @@ class MNCRPNHead(RPNHead):
             bboxes=boxes.detach(), scores=torch.cat(chosen_scores),
             level_ids=torch.cat(levels),
             place=torch.arange(len(boxes), device=boxes.device))
-        found = self._bbox_post_process(found, cfg, img_meta=meta)
+        found = self._bbox_post_process(found, cfg, rescale, img_meta=meta)
         if 'place' not in found:  # upstream's answer where nothing is left
+            return found
+        if not boxes.requires_grad:
+            del found.place
             return found
         place = found.pop('place')
         boxes, prior = boxes[place], prior[place]

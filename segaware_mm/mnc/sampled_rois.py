@@ -73,6 +73,16 @@ class SampledRoIs(NamedTuple):
         return found
 
 
+def with_area(truth: InstanceData) -> InstanceData:
+    """Leave out objects whose box has no area: no offset leads to them."""
+    sides = truth.bboxes[:, 2:] - truth.bboxes[:, :2]
+    keep = (sides > 0).all(1)
+    if keep.all():
+        return truth
+    return InstanceData(bboxes=truth.bboxes[keep], labels=truth.labels[keep],
+                        masks=truth.masks[keep.cpu().numpy()])
+
+
 def sample_rois(boxes: Sequence[Tensor], truths: Sequence[InstanceData],
                 ignored: Sequence[Optional[InstanceData]], assigner: Any,
                 sampler: Any) -> SampledRoIs:

@@ -37,7 +37,7 @@ def train_cfg(**rcnn: Any) -> ConfigDict:
             sampler=dict(type='RandomSampler', num=32, pos_fraction=.5,
                          add_gt_as_proposals=False),
             allowed_border=-1, pos_weight=-1, debug=False),
-        rpn_proposal=dict(nms_pre=200, max_per_img=20,
+        rpn_proposal=dict(nms_pre=1000, max_per_img=200,
                           nms=dict(type='nms', iou_threshold=.7), min_bbox_size=0),
         rcnn=dict(dict(
             assigner=dict(type='MaxIoUAssigner', pos_iou_thr=.5, neg_iou_thr=.5,
@@ -110,7 +110,8 @@ def sample(boxes: Sequence[Sequence[int]], labels: Sequence[int] = None,
     return data
 
 
-TWO = [[4, 6, 36, 40], [40, 20, 72, 60]]
+#: Near boxes of anchors, so that there are positive proposals.
+TWO = [[9, 7, 25, 24], [40, 20, 72, 54]]
 
 
 def samples(count: int = 2) -> List[DetDataSample]:

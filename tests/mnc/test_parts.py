@@ -61,9 +61,12 @@ def test_wrong_settings_of_the_extractor(wrong, text):
 
 
 def test_proposals_are_those_of_upstream():
-    """In training with gradients, in evaluation as they are."""
     model = detector()
-    plain = detector(rpn=dict(differentiable_proposals=False))
+    plain = detector(rpn_head=dict(
+        type='RPNHead', in_channels=8, feat_channels=8,
+        anchor_generator=dict(type='AnchorGenerator', scales=[4], ratios=[1.],
+                              strides=[4, 8, 16]),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder')))
     plain.load_state_dict(model.state_dict())
     found = []
     for one in (model, plain):
@@ -77,6 +80,14 @@ def test_proposals_are_those_of_upstream():
         torch.testing.assert_close(a.bboxes, b.bboxes)
         torch.testing.assert_close(a.scores, b.scores)
         assert not a.scores.requires_grad and a.labels.dtype == torch.long
+    for one in (model, plain):
+        one.eval()
+    with torch.no_grad():
+        a, b = (one.rpn_head.predict(one.extract_feat(images()), samples())
+                for one in (model, plain))
+    for x, y in zip(a, b):
+        torch.testing.assert_close(x.bboxes, y.bboxes)
+        assert set(x.keys()) == set(y.keys()) == {'bboxes', 'scores', 'labels'}
 
 
 @pytest.mark.parametrize('sigmoid', [True, False])

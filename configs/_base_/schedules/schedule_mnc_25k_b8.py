@@ -1,7 +1,7 @@
 """SGD 1e-3, x 0.1 at 20k, 25k steps of 8 images, one at a time (released).
 
-8 images of one GPU are summed to a step (accumulative_counts), so the loop runs
-200k iterations; biases learn twice as fast and do not decay.
+The gradients of 8 images, one at a time, are averaged (accumulative_counts), so the
+loop runs 200k iterations; biases learn twice as fast and do not decay.
 """
 optim_wrapper = dict(
     type='OptimWrapper',
