@@ -26,7 +26,8 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
     Args:
         module: The network. A convolution itself cannot be replaced in place.
         select: Which layers: None for every square convolution of odd size
-            above 1 with "same" padding; a list of names as in
+            above 1 with "same" padding, but for those that compute the offsets of a
+            deformable one (``conv_offset``); a list of names as in
             ``named_modules``; or a function of name and layer.
         **options: ``hardness``, ``norm``, ``border``, ``normalize``, ``impl`` of
             the new layers.
@@ -46,7 +47,8 @@ def convert_to_segaware(module: nn.Module, select: Select = None,
     first = {name for name, _ in module.named_modules()}
     if select is None:
         chosen = [name for name, layer in plain.items()
-                  if name in first and _why_not(layer) is None]
+                  if name in first and _why_not(layer) is None
+                  and name.rpartition('.')[2] != 'conv_offset']
     elif callable(select):
         chosen = [name for name, layer in plain.items()
                   if name in first and select(name, layer)]

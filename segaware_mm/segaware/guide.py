@@ -162,11 +162,8 @@ class Guide:
         memo[id(self)] = copied = Guide()
         return copied
 
-    def __getstate__(self) -> dict:
-        return {}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__()  # type: ignore[misc]
+    def __reduce__(self) -> tuple:
+        return Guide, ()
 
 
 def _in_backward() -> bool:

@@ -51,6 +51,9 @@ class SegAwareBackbone(BaseModule):
             raise ValueError('output_embedding=False needs a backbone: nothing would '
                              'be left.')
         self.guide = Guide()
+        if convert is None and conv_options:
+            raise ValueError('conv_options are for converted layers: set convert, or '
+                             "put them into the backbone's conv_cfg.")
         if convert is not None:
             if self.backbone is None:
                 raise ValueError('convert needs a backbone.')

@@ -97,6 +97,9 @@ class SegAwareHead(HeadWrapper):
         if isinstance(convert, str) and convert != 'all':
             raise ValueError("convert must be None, 'all' or a list of names, got "
                              f'{convert!r}.')
+        if convert is None and conv_options:
+            raise ValueError('conv_options are for converted layers: set convert, or '
+                             "put them into the head's conv_cfg.")
         if convert is not None:
             convert_to_segaware(self.head, None if convert == 'all' else convert,
                                 **(conv_options or {}))

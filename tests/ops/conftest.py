@@ -7,24 +7,17 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from memory_program import PEAK_MEMORY
 
 STATUS = Path('/proc/self/status')
 
-PROGRAM = """
-import re, torch
+PROGRAM = PEAK_MEMORY + """
+import torch
 torch.set_num_threads(1)
-
-def status(name):
-    return int(re.search(name + r':\\s+(\\d+) kB', open('/proc/self/status').read())[1])
-
 {setup}
-try:
-    open('/proc/self/clear_refs', 'w').write('5')  # the peak so far is forgotten
-except OSError:
-    pass
-before = status('VmRSS')
+start = start_peak()
 {work}
-print((status('VmHWM') - before) / 1024)
+print(peak_mb(start))
 """
 
 
@@ -33,9 +26,7 @@ def peak_memory() -> Callable[[str, str], float]:
     """Return MB that ``work`` needs beyond what is there after ``setup``.
 
     Both are programs; ``work`` runs once. What ``work`` allocates counts, its
-    results too. The peak is the process's own (VmHWM): ``ru_maxrss`` starts at the
-    size of the process that started it, so that under a large pytest a small peak
-    would never show.
+    results too.
     """
     if not STATUS.exists():
         pytest.skip('needs /proc/self/status')

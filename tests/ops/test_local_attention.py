@@ -8,6 +8,7 @@ import textwrap
 import pytest
 import torch
 import torch.nn.functional as F
+from memory_program import PEAK_MEMORY
 from torch.autograd import gradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -687,17 +688,16 @@ def test_only_inputs_are_saved():
         assert sum(t.numel() for t in saved) <= x.numel() + 5 * mask.numel()
 
 
-MEMORY_PROGRAM = """
-import resource, torch
+MEMORY_PROGRAM = PEAK_MEMORY + """
+import torch
 from segaware_mm.ops import local_attention as ops
 def run(channels, outputs, size, kernel):
     x = torch.rand(1, channels, size, size, requires_grad=True)
     mask = torch.rand(1, kernel**2, size, size, requires_grad=True)
     weight = torch.rand(outputs, channels, kernel, kernel, requires_grad=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = start_peak()
     {work}.sum().backward()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (after - before) / 1024
+    return peak_mb(before)
 run(4, 2, 8, 3)
 print(run({channels}, {outputs}, {size}, {kernel}))
 """

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 import torch
+from memory_program import PEAK_MEMORY
 from torch.autograd import gradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -230,18 +231,17 @@ def test_no_taps_of_the_classes_are_saved():
     assert max(t.numel() for t in saved) <= 169 * 110  # P * H * W
 
 
-MEMORY_PROGRAM = """
-import resource, torch
+MEMORY_PROGRAM = PEAK_MEMORY + """
+import torch
 from segaware_mm.ops.mean_field import segaware_mean_field
 def run(size):
     unary = torch.randn(1, 32, size, size, requires_grad=True)
     embedding = torch.randn(1, 32, size, size, requires_grad=True)
     scale = torch.tensor(.1, requires_grad=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = start_peak()
     out = segaware_mean_field(unary, embedding, embedding_scale=scale)
     out.sum().backward()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (after - before) / 1024
+    return peak_mb(before)
 run(4)
 print(run(96))
 """

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 import torch
+from memory_program import PEAK_MEMORY
 from torch.autograd import gradcheck
 
 from segaware_mm.ops import region_attention as ops
@@ -522,8 +523,8 @@ def test_the_environment_replaces_auto(monkeypatch):
 
 # ------------------------------------------------------------------- memory
 
-MEMORY_PROGRAM = """
-import resource, torch
+MEMORY_PROGRAM = PEAK_MEMORY + """
+import torch
 from segaware_mm.ops import region_attention as ops
 height, width, classes = {height}, {width}, 4
 y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
@@ -539,10 +540,9 @@ def run(h, w):
     ops.region_membership(probs, boundary, labels, impl='{impl}').sum().backward()
     return int(labels.max()) + 1, boundary.grad.abs().sum().item()
 run(8, 8)  # compile, load
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = start_peak()
 count, total = run(height, width)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(count, total, (after - before) / 1024)
+print(count, total, peak_mb(before))
 """
 
 

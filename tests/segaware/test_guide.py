@@ -145,7 +145,8 @@ def test_an_owner_further_inside_keeps_its_guide():
 
 
 @pytest.mark.parametrize('duplicate', [
-    copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+    copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module)),
+    lambda module: pickle.loads(pickle.dumps(module, 0))])
 def test_a_copy_has_one_guide_of_its_own(duplicate):
     owner = Owner()
     wanted = owner(images()[0])  # a live graph does not hinder copying

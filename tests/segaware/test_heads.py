@@ -176,6 +176,21 @@ def test_a_frozen_backbone_stays_as_it_is():
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.parametrize('build', [
+    lambda: MODELS.build(backbone(conv_options=dict(hardness=.1))),
+    lambda: segmentor(aware_head(conv_options=dict(hardness=.1)))])
+def test_options_without_a_conversion_are_refused(build):
+    with pytest.raises(ValueError, match='conv_options are for converted layers'):
+        build()
+
+
+def test_the_offsets_of_deformable_layers_stay_plain():
+    net = torch.nn.ModuleDict(dict(
+        conv_offset=torch.nn.Conv2d(3, 18, 3, padding=1),
+        conv=torch.nn.Conv2d(3, 3, 3, padding=1)))
+    assert convert_to_segaware(net) == ['conv']
+
+
 def test_the_backbone_checks_what_it_converts():
     with pytest.raises(ValueError, match="convert must be None, 'all'"):
         segmentor(fcn(), backbone(convert='some'))

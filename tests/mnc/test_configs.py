@@ -1,0 +1,188 @@
+"""MNC's configs: recipes, peers, and small trainings on generated data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+pytest.importorskip('mmdet')
+
+from mmengine.config import Config  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[2]
+FOLDER = REPO / 'configs' / 'mnc'
+NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
+
+
+def load(name: str, folder: str = 'mnc') -> Config:
+    return Config.fromfile(str(REPO / 'configs' / folder / f'{name}.py'))
+
+
+@pytest.mark.parametrize('short, full', [
+    ('mnc_vgg16_voc', 'mnc_vgg16_1xb1-25k_voc-sds'),
+    ('mnc_r50_coco', 'mnc_r50_fpn_8xb2-1x_coco')])
+def test_short_names_are_the_full_configs(short, full):
+    alias = Config.fromfile(str(REPO / 'configs' / f'{short}.py'))
+    assert alias.to_dict() == load(full).to_dict()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_config_builds(name):
+    from mmdet.registry import MODELS
+    cfg = load(name)
+    assert cfg.default_scope == 'mmdet' and cfg.custom_imports['imports'] == [
+        'segaware_mm']
+    with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert type(model).__name__ == 'MNC'
+    assert model.roi_head.num_passes == 2
+
+
+def test_the_network_is_the_published_one():
+    cfg = load('mnc_vgg16_1xb1-25k_voc-sds')
+    head = cfg.model.roi_head
+    assert (head.mask_head.hidden_channels, head.mask_head.mask_size) == (256, 28)
+    assert head.bbox_head.fc_out_channels == 4096
+    warp = head.bbox_roi_extractor
+    assert (warp.output_size, warp.pool, warp.featmap_strides) == (28, 2, [16])
+    assert cfg.model.rpn_head.anchor_generator.scales == [8, 16, 32]
+    rcnn = cfg.model.train_cfg.rcnn
+    assert (rcnn.sampler.num, rcnn.sampler.pos_fraction) == (64, .3)
+    assert cfg.optim_wrapper.accumulative_counts * cfg.train_dataloader.batch_size == 8
+    assert cfg.train_cfg.max_iters == 8 * 25000
+    assert cfg.param_scheduler[0].milestones == [8 * 20000]
+    with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
+        from mmdet.registry import MODELS
+        model = MODELS.build(cfg.model)
+    sizes = {name: sum(p.numel() for p in getattr(model.roi_head, name)[0].parameters())
+             for name in ('mask_head', 'bbox_head')}
+    # The spec's counts: two paths, two classifiers of 21, the offsets of 20.
+    assert sizes['mask_head'] == 25690368 + 201488
+    assert sizes['bbox_head'] == 2 * 119545856 + 2 * 172053 + 655440
+
+
+def test_the_released_settings():
+    cfg = load('mnc_vgg16-released_1xb1-25k_voc-sds').model.roi_head
+    assert cfg.mask_head.mask_size == 21 and cfg.mask_head.loss_mask.loss_weight == 2
+    assert cfg.bbox_roi_extractor.coord_grad_clip == 1 / 512
+    assert cfg.bbox_roi_extractor.sampling == cfg.gate_align == 'corner'
+
+
+@pytest.mark.parametrize('data', ['coco-mini', 'dsb2018'])
+def test_peers_differ_in_the_cascade_alone(data):
+    ours = load(f'mnc_r18_fpn_1xb2-600i_{data}').to_dict()
+    peer = load(f'mask-rcnn_r18_fpn_1xb2-600i_{data}', 'peers').to_dict()
+    models = [one.pop('model') for one in (ours, peer)]
+    assert ours == peer
+    for part in ('backbone', 'neck', 'data_preprocessor'):
+        assert models[0][part] == models[1][part]
+    rpn = [model['rpn_head'] for model in models]
+    assert rpn[0].pop('type') == 'MNCRPNHead' and rpn[1].pop('type') == 'RPNHead'
+    assert rpn[0] == rpn[1]
+    sampler = [model['train_cfg']['rcnn']['sampler'] for model in models]
+    assert sampler[0] == sampler[1]
+
+
+def test_the_model_index_lists_every_config():
+    index = yaml.safe_load((REPO / 'model-index.yml').read_text())
+    assert 'configs/mnc/metafile.yaml' in index['Import']
+    meta = yaml.safe_load((FOLDER / 'metafile.yaml').read_text())
+    assert (REPO / meta['Collections'][0]['README']).is_file()
+    assert sorted(model['Name'] for model in meta['Models']) == NAMES
+    for model in meta['Models']:
+        cfg = Config.fromfile(str(REPO / model['Config']))
+        assert model['Metadata']['Batch Size'] == cfg.train_dataloader.batch_size
+        assert model['Metadata']['Iterations'] == cfg.train_cfg.max_iters
+
+
+def coco_json(root: Path, split: str, count: int, classes: int) -> None:
+    """Images with two squares each, as COCO instances."""
+    import cv2
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    (root / 'images' / split).mkdir(parents=True)
+    for k in range(1, count + 1):
+        image = rng.integers(0, 60, (64, 80, 3), dtype=np.uint8)
+        images.append(dict(id=k, file_name=f'{k}.jpg', height=64, width=80))
+        for j, (x, y) in enumerate(((6, 8), (44, 30))):
+            image[y:y + 24, x:x + 28] += np.uint8(120 + 60 * j)
+            kind = {0: [[x, y, x + 28, y, x + 28, y + 24, x, y + 24]],
+                    1: dict(size=[64, 80], counts=runs(x, y))}[(k + j) % 2]
+            annotations.append(dict(
+                id=10 * k + j, image_id=k, category_id=1 + (k + j) % classes,
+                bbox=[x, y, 28, 24], area=28 * 24, segmentation=kind,
+                iscrowd=int(isinstance(kind, dict) and k == 3)))
+        cv2.imwrite(str(root / 'images' / split / f'{k}.jpg'), image)
+    images.append(dict(id=99, file_name='1.jpg', height=64, width=80))  # no object
+    (root / f'{split}.json').write_text(json.dumps(dict(
+        images=images, annotations=annotations,
+        categories=[dict(id=k, name=name) for k, name in enumerate(
+            ('a', 'b')[:classes], 1)])))
+
+
+def runs(x: int, y: int) -> list:
+    """COCO's uncompressed run lengths, down the columns, of a 28 x 24 box."""
+    mask = np.zeros((64, 80), int)
+    mask[y:y + 24, x:x + 28] = 1
+    flat = mask.flatten(order='F')
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    return np.diff([0, *ends.tolist(), flat.size]).tolist()
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A function that trains a small config for two iterations."""
+
+    def run(name: str, folder: str, classes: int) -> Runner:
+        root = tmp_path / 'data'
+        if not root.is_dir():
+            coco_json(root, 'train', 4, classes)
+            coco_json(root, 'val', 2, classes)
+        cfg = load(name, folder)
+        names = ('a', 'b')[:classes]
+        cfg.merge_from_dict({
+            'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler': [],
+            'log_level': 'ERROR', 'vis_backends': [], 'visualizer.vis_backends': [],
+            'work_dir': str(tmp_path / name), 'model.backbone.init_cfg': None,
+            'experiment_name': f'{tmp_path.name}_{name}',
+            'default_hooks.checkpoint.interval': 2})
+        head = cfg.model.roi_head
+        head.bbox_head.num_classes = classes
+        if folder == 'peers':
+            head.mask_head.num_classes = classes
+        for split in ('train', 'val', 'test'):
+            loader = cfg[f'{split}_dataloader']
+            loader.update(num_workers=0, persistent_workers=False)
+            part = 'train' if split == 'train' else 'val'
+            loader.dataset.update(
+                data_root=str(root), metainfo=dict(classes=names),
+                ann_file=f'{part}.json', data_prefix=dict(img=f'images/{part}/'))
+            for step in loader.dataset.pipeline:
+                if step.type == 'Resize':
+                    step.scale = (80, 64)
+        cfg.val_evaluator[0].ann_file = str(root / 'val.json')
+        cfg.test_evaluator[0].ann_file = str(root / 'val.json')
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        return runner
+
+    return run
+
+
+@pytest.mark.parametrize('name, folder, classes', [
+    ('mnc_r18_fpn_1xb2-600i_coco-mini', 'mnc', 2),
+    ('mnc_r18_fpn_1xb2-600i_dsb2018', 'mnc', 1),
+    ('mask-rcnn_r18_fpn_1xb2-600i_coco-mini', 'peers', 2)])
+def test_small_configs_train_and_score(trained, name, folder, classes):
+    """Polygons, run lengths, a crowd, an image without an object."""
+    runner = trained(name, folder, classes)
+    scalars = runner.message_hub.log_scalars
+    losses = runner.message_hub.get_scalar('train/loss').data[0]
+    assert len(losses) == 2 and all(np.isfinite(losses))
+    for key in ('val/coco/segm_mAP', 'val/coco/bbox_mAP', 'val/voc_inst/mAPr@0.5'):
+        assert 0 <= scalars[key].data[0][-1] <= 1, key
