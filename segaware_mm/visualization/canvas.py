@@ -87,3 +87,32 @@ def glow(image: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
     opacity = np.clip(values, 0, 1)[..., None]**0.5
     mixed = (1 - opacity) * dark + opacity * heat(values, name, 0, 1)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def draw_boxes(pixels: np.ndarray, boxes: np.ndarray, colors: np.ndarray,
+               alpha: np.ndarray, width: int = 1, dash: int = 0) -> np.ndarray:
+    """Return the picture with the outlines of boxes, the last one on top.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        boxes: (n, 4) of x1, y1, x2, y2 in pixels, real-valued; what lies outside
+            the picture is moved to its border.
+        colors: (n, 3) uint8 RGB.
+        alpha: (n, ) opacity of the lines, 0..1.
+        width: Of the lines in pixels, inside the box.
+        dash: Length of dashes and of the gaps between them; 0 for whole lines.
+    """
+    out = pixels.astype(np.float32)
+    limit = np.array([pixels.shape[1], pixels.shape[0]] * 2)
+    for box, color, share in zip(boxes, colors, alpha):
+        left, top, right, bottom = np.clip(np.rint(box), 0, limit).astype(int).tolist()
+        # A box without area is a pixel.
+        left, top = min(left, limit[0] - 1), min(top, limit[1] - 1)
+        part = out[top:max(bottom, top + 1), left:max(right, left + 1)]
+        line = np.ones(part.shape[:2], bool)
+        line[width:-width, width:-width] = False
+        if dash:
+            y, x = np.indices(line.shape, sparse=True)
+            line &= (x + y) // dash % 2 == 0
+        part[line] = (1 - share) * part[line] + share * color.astype(np.float32)
+    return np.rint(out).astype(np.uint8)

@@ -12,8 +12,9 @@ from .draw import available_views, visualize
 from .registry import known_families
 
 NOTES = """
-truth is drawn of an image of the config's datasets. The model sees the whole
-image at once, also where the config tests in windows (test_cfg.mode='slide').
+truth is drawn of an image of the config's datasets where these label every pixel.
+The model sees the whole image at once, also where the config tests in windows
+(test_cfg.mode='slide').
 """
 
 

@@ -22,12 +22,12 @@ def _lab_to_rgb(lab: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
 
 
-def _region_lab() -> np.ndarray:
-    """Return the colours that regions are given, (rings * HUES, 3) CIELAB."""
+def _region_lab(hues: int = HUES) -> np.ndarray:
+    """Return the colours that regions are given, (rings * hues, 3) CIELAB."""
     rows = []
     for step, (lightness, chroma) in enumerate(RINGS):
-        angle = 2 * np.pi * (np.arange(HUES) + step / 2) / HUES
-        rows.append(np.stack([np.full(HUES, lightness), chroma * np.cos(angle),
+        angle = 2 * np.pi * (np.arange(hues) + step / 2) / hues
+        rows.append(np.stack([np.full(hues, lightness), chroma * np.cos(angle),
                               chroma * np.sin(angle)], 1))
     return np.concatenate(rows)
 
@@ -87,6 +87,26 @@ def region_colors(labels: np.ndarray) -> np.ndarray:
         chosen[region] = pick
         used[pick] += 1
     return _lab_to_rgb(candidates)[chosen]
+
+
+def instance_colors(count: int) -> np.ndarray:
+    """Return (count, 3) uint8 RGB, each far from all before it.
+
+    Every next colour is the one whose nearest colour before it is farthest
+    (CIELAB); light and dark ones come last. Fewer colours are the first of more,
+    so an instance keeps its own; they repeat after 144.
+
+    Args:
+        count: Number of instances.
+    """
+    lab = _region_lab(2 * HUES)
+    distance = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    order = [0]
+    for pool in (2 * HUES * MAIN_RINGS, len(lab)):
+        while len(order) < min(count, pool):
+            order.append(int(distance[:pool, order].min(1).argmax()))
+    rgb = _lab_to_rgb(lab[order])
+    return rgb[np.arange(count) % len(rgb)]
 
 
 def class_palette(palette: Sequence[Sequence[int]], count: int) -> np.ndarray:

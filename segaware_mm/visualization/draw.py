@@ -40,7 +40,8 @@ def subject_of(loaded: Loaded, image: Image, width: int = LEAST_WIDTH,
                 f'{across} x {height} pixels; x must be 0..{across - 1}, y '
                 f'0..{height - 1}.')
     family, part = family_of(loaded.model)
-    output = family.observe(loaded.model, part, image.inputs)
+    meta = (image.meta, ) if family.with_meta else ()
+    output = family.observe(loaded.model, part, image.inputs, *meta)
     frame = Frame(tuple(image.inputs.shape[2:]), image.meta,
                   getattr(part, 'align_corners', False))
     windows = (getattr(loaded.model, 'test_cfg', None) or {}).get('mode') == 'slide'

@@ -78,6 +78,21 @@ class Frame:
         y = ((y + 0.5) * height / h - self.y.start) / (self.y.stop - self.y.start)
         return np.stack([x * self.image_size[1], y * self.image_size[0]], 1)
 
+    def boxes(self, boxes: Tensor) -> np.ndarray:
+        """Bring boxes in pixels of the input to the image.
+
+        Args:
+            boxes: (n, 4) of x1, y1, x2, y2.
+
+        Returns:
+            (n, 4) real-valued, of the same order.
+        """
+        height, width = self.image_size
+        start = np.array([self.x.start, self.y.start] * 2)
+        length = np.array([self.x.stop, self.y.stop] * 2) - start
+        inside = boxes.detach().cpu().double().numpy() - start
+        return inside / length * np.array([width, height] * 2)
+
 
 def picture_size(height: int, width: int, least: int = LEAST_WIDTH) -> Size:
     """Return the (height, width) in which an image is drawn.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..engine.checkpoint_fit import CheckpointFitHook
 from ..engine.config_file import merge_options, read_config
-from ..engine.config_nodes import leaf_datasets
+from ..engine.config_nodes import leaf_datasets, type_name
 from ..engine.data_errors import NamingPipeline, file_state
 from ..engine.errors import CheckpointError, ConfigError, DataError
 from ..engine.prepare import use_plain_batchnorm
@@ -47,7 +47,8 @@ class Image(NamedTuple):
         pixels: (H, W, 3) uint8 RGB, as on the disk.
         inputs: (1, 3, h, w), resized and normalised.
         meta: ``metainfo`` of the sample.
-        truth: (H, W) labels, None where the dataset does not know the image.
+        truth: (H, W) labels, None where the dataset does not know the image, or
+            knows its instances alone.
     """
     pixels: np.ndarray
     inputs: Tensor
@@ -98,11 +99,15 @@ def _class_names(model: nn.Module, cfg: Config,
     known = dict(meta.get('dataset_meta') or {})
     if not known.get('classes'):
         for leaf in _datasets(cfg):
-            kind = DATASETS.get(leaf.get('type'))
+            # The toolbox of the config has the dataset, not the root registry.
+            with DATASETS.switch_scope_and_registry(None) as registry:
+                kind = registry.get(type_name(leaf))
             known = {**(getattr(kind, 'METAINFO', None) or {}),
                      **(leaf.get('metainfo') or {})}
             break
     head = getattr(model, 'decode_head', None)
+    if head is None:
+        head = getattr(getattr(model, 'roi_head', None), 'bbox_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     count = getattr(head, 'num_classes', None) or len(known.get('classes') or ())
     names = [str(name) for name in known.get('classes') or ()]
@@ -176,7 +181,15 @@ def load_image(loaded: Loaded, path: str) -> Image:
 
 
 def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
-    """Return the labels of an image of the config's datasets, else None."""
+    """Return the labels of an image of the config's datasets, else None.
+
+    None too where the dataset has instances: a picture's labels are a class for
+    every pixel. Such a dataset is not read.
+    """
+    steps = Compose([step])
+    # mmdet's loading tells; mmseg's has nothing but class labels.
+    if not getattr(steps.transforms[0], 'with_seg', True):
+        return None
     place = osp.realpath(path)
     for leaf in _datasets(cfg):
         root = osp.realpath(leaf.get('data_root') or '.')
@@ -191,6 +204,6 @@ def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
             if entry.get('seg_map_path') and \
                     osp.realpath(entry.get('img_path', '')) == place:
                 entry.setdefault('seg_fields', [])
-                loaded = NamingPipeline(Compose([step]))(entry)
+                loaded = NamingPipeline(steps)(entry)
                 return np.asarray(loaded['gt_seg_map']).astype(np.int64)
     return None

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from ..engine.errors import ConfigError
 from ..engine.near import did_you_mean, near_names
@@ -23,7 +23,8 @@ from .geometry import LEAST_WIDTH, Frame, picture_size
 
 #: Modules that make a family.
 MODULES = ('segaware_mm.visualization.ranet_views',
-           'segaware_mm.visualization.segaware_views')
+           'segaware_mm.visualization.segaware_views',
+           'segaware_mm.visualization.mnc_views')
 
 _families: Dict[str, 'Family'] = {}
 
@@ -91,10 +92,13 @@ class Family:
         observe: ``observe(model, part, inputs)`` returns what the views need;
             inputs are the (1, 3, H, W) that the data preprocessor gives.
         views: Name -> function, in the order in which they are drawn.
+        with_meta: ``observe`` takes the sample's ``metainfo`` too, as its fourth
+            argument: detectors answer in pixels of the image.
     """
     head: str
-    observe: Callable[[nn.Module, nn.Module, Tensor], Any]
+    observe: Callable[..., Any]
     views: Dict[str, View] = field(default_factory=dict)
+    with_meta: bool = False
 
     def __post_init__(self) -> None:
         _families[self.head] = self

@@ -1,14 +1,20 @@
 """Small detectors and images for the tests of the cascade."""
 
-from typing import Any, List, Sequence
+import json
+from pathlib import Path
+from typing import Any, List, Sequence, Tuple
 
 import numpy as np
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
+from PIL import Image
+
+import segaware_mm  # noqa: F401  registers the parts
 
 CODER = dict(type='DeltaXYWHBBoxCoder', target_stds=[.1, .1, .2, .2])
 
@@ -59,10 +65,9 @@ def test_cfg(**rcnn: Any) -> ConfigDict:
 test_cfg.__test__ = False
 
 
-def detector(head: dict = None, rpn: dict = None, seed: int = 0, **kwargs: Any) -> Any:
-    """A detector on a two-stage ResNet with a pyramid."""
-    torch.manual_seed(seed)
-    model = MODELS.build(ConfigDict(dict(dict(
+def detector_cfg(head: dict = None, rpn: dict = None, **kwargs: Any) -> ConfigDict:
+    """The config of a detector on a two-stage ResNet with a pyramid."""
+    return ConfigDict(dict(dict(
         type='MNC',
         data_preprocessor=dict(type='DetDataPreprocessor', pad_mask=True),
         backbone=dict(type='ResNet', depth=18, num_stages=2, strides=(1, 2),
@@ -77,9 +82,70 @@ def detector(head: dict = None, rpn: dict = None, seed: int = 0, **kwargs: Any) 
             loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True),
             loss_bbox=dict(type='L1Loss')), **(rpn or {})),
         roi_head=head or roi_head(), train_cfg=train_cfg(), test_cfg=test_cfg()),
-        **kwargs)))
+        **kwargs))
+
+
+def detector(head: dict = None, rpn: dict = None, seed: int = 0, **kwargs: Any) -> Any:
+    """A detector on a two-stage ResNet with a pyramid."""
+    torch.manual_seed(seed)
+    model = MODELS.build(detector_cfg(head, rpn, **kwargs))
     model.init_weights()
     return model
+
+
+NAMES = ('disc', 'bar', 'corner')
+
+
+def save_detector(folder: Path, meta: bool = True, keep_ratio: bool = True,
+                  **kwargs: Any) -> Tuple[Path, Path, Path]:
+    """Write config and random weights of a detector, and its data: one image.
+
+    Args:
+        folder: Where.
+        meta: The checkpoint says names and colours of the classes.
+        keep_ratio: The image of 50 x 80 becomes 60 x 96, padded to 64 x 96; else
+            it becomes 64 x 96.
+        **kwargs: Of :func:`detector`.
+
+    Returns:
+        The paths of config, checkpoint and image.
+    """
+    image = folder / 'data' / 'images' / '00.png'
+    image.parent.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (50, 80, 3), np.uint8)
+    Image.fromarray(noise).save(image)
+    box = dict(id=1, image_id=1, category_id=1, iscrowd=0, area=200, bbox=[5, 5, 20, 10],
+               segmentation=[[5, 5, 25, 5, 25, 15, 5, 15]])
+    (folder / 'data' / 'val.json').write_text(json.dumps(dict(
+        images=[dict(id=1, file_name='00.png', height=50, width=80)], annotations=[box],
+        categories=[dict(id=k + 1, name=name) for k, name in enumerate(NAMES)])))
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(96, 64), keep_ratio=keep_ratio),
+        dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+        dict(type='PackDetInputs', meta_keys=(
+            'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
+    model = detector_cfg(**dict(dict(data_preprocessor=dict(
+        type='DetDataPreprocessor', mean=[127.] * 3, std=[60.] * 3, bgr_to_rgb=True,
+        pad_mask=True, pad_size_divisor=32)), **kwargs))
+    loader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler'),
+                  dataset=dict(type='CocoDataset', data_root=f'{folder}/data',
+                               ann_file='val.json', data_prefix=dict(img='images/'),
+                               metainfo=dict(classes=NAMES), test_mode=True,
+                               pipeline=pipeline))
+    config = folder / 'small_mnc.py'
+    Config(dict(
+        default_scope='mmdet', model=model, test_dataloader=loader,
+        custom_imports=dict(imports=['segaware_mm'], allow_failed_imports=False),
+        visualizer=dict(type='DetLocalVisualizer', name='visualizer', vis_backends=[
+            dict(type='LocalVisBackend')]))).dump(str(config))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        content = dict(state_dict=detector(**kwargs).state_dict())
+    if meta:
+        content['meta'] = dict(dataset_meta=dict(
+            classes=NAMES, palette=[[250, 0, 0], [0, 250, 0], [0, 0, 250]]))
+    torch.save(content, folder / 'w.pth')
+    return config, folder / 'w.pth', image
 
 
 def images(count: int = 2, size: Sequence[int] = (64, 80), seed: int = 0

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from segaware_mm.visualization.canvas import borders, draw_borders, draw_dots, glow, heat
+from segaware_mm.visualization.canvas import (
+    borders,
+    draw_borders,
+    draw_boxes,
+    draw_dots,
+    glow,
+    heat,
+)
 
 
 def test_borders_lie_between_labels_alone():
@@ -53,3 +60,42 @@ def test_glow_shows_the_image_where_the_value_is_low():
     shown = glow(image, np.array([[0., 1.]]), 'inferno').astype(int)
     assert shown[0, 0].tolist() == [110] * 3  # 0.55 of the grey
     assert shown[0, 1].tolist() == heat(np.ones((1, 1)), 'inferno', 0, 1)[0, 0].tolist()
+
+
+RED, BLUE = [255, 0, 0], [0, 0, 255]
+
+
+def test_a_box_is_its_outline_inside_its_pixels():
+    pixels = np.full((20, 30, 3), 40, np.uint8)
+    drawn = draw_boxes(pixels, np.array([[4., 3, 12, 9]]), np.array([RED]), np.ones(1), 2)
+    ring = np.zeros((20, 30), bool)
+    ring[3:9, 4:12] = True
+    ring[5:7, 6:10] = False
+    assert (drawn[ring] == RED).all() and (drawn[~ring] == 40).all()
+    assert (pixels == 40).all()
+
+
+def test_lines_mix_by_their_opacity_and_the_last_box_is_on_top():
+    pixels = np.full((20, 30, 3), 40, np.uint8)
+    boxes = np.array([[4., 3, 12, 9], [4, 3, 20, 15]])
+    drawn = draw_boxes(pixels, boxes, np.array([RED, BLUE]), np.array([1., 1.]))
+    assert drawn[3, 8].tolist() == BLUE and drawn[8, 8].tolist() == RED
+    half = draw_boxes(pixels, boxes[:1], np.array([RED]), np.array([.5]))
+    assert half[3, 8].tolist() == [148, 20, 20]
+
+
+def test_dashes_have_gaps_as_long_as_they_are():
+    pixels = np.zeros((20, 60, 3), np.uint8)
+    drawn = draw_boxes(pixels, np.array([[0., 0, 60, 20]]), np.array([RED]), np.ones(1),
+                       dash=5)
+    line = drawn[0, :, 0] > 0
+    assert line.reshape(-1, 5).all(1).tolist() == [True, False] * 6
+
+
+def test_boxes_without_area_or_outside_are_at_the_border():
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    boxes = np.array([[3., 2, 3, 2], [20, 20, 30, 30], [-9, -9, 90, 90]])
+    for box, wanted in zip(boxes, (1, 1, 24)):
+        drawn = draw_boxes(pixels, box[None], np.array([RED]), np.ones(1))
+        assert (drawn[..., 0] > 0).sum() == wanted
+    assert (draw_boxes(pixels, boxes[:0], np.zeros((0, 3)), np.zeros(0)) == 0).all()

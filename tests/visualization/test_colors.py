@@ -6,6 +6,7 @@ import pytest
 from segaware_mm.visualization.colors import (
     VOID_COLOR,
     class_palette,
+    instance_colors,
     neighbours,
     overlay,
     paint_classes,
@@ -59,6 +60,17 @@ def test_one_region_and_one_pixel_have_a_colour():
 def test_colours_depend_on_the_map_alone():
     labels = voronoi(60)
     assert (region_colors(labels) == region_colors(labels.copy())).all()
+
+
+def test_colours_of_instances_are_far_apart_and_each_keeps_its_own():
+    many = instance_colors(100)
+    assert many.shape == (100, 3) and many.dtype == np.uint8
+    assert len(np.unique(many, axis=0)) == 100
+    for count in (0, 1, 7, 30):
+        assert (instance_colors(count) == many[:count]).all()
+    gaps = [np.abs(many[k].astype(int) - many[:k]).max(1).min() for k in range(1, 100)]
+    assert min(gaps[:11]) > 60 and min(gaps[:23]) > 15
+    assert instance_colors(300).shape == (300, 3)
 
 
 def test_void_is_painted_black_and_classes_in_their_colour():

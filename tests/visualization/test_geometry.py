@@ -46,6 +46,16 @@ def test_the_centre_of_a_cell_lies_in_the_cell(meta, size):
     assert inside >= 20
 
 
+def test_boxes_leave_the_padding_and_the_scale_behind():
+    # Image 60 x 20 (width x height) as 48 x 64 of an input of 96 x 64.
+    frame = Frame((64, 96), dict(ori_shape=(20, 60), img_shape=(64, 48)))
+    boxes = torch.tensor([[0., 0, 48, 64], [12, 16, 24, 32]])
+    np.testing.assert_allclose(frame.boxes(boxes), [[0, 0, 60, 20], [15, 5, 30, 10]])
+    moved = Frame((6, 8), dict(ori_shape=(8, 8), img_padding_size=(1, 3, 0, 2)))
+    np.testing.assert_allclose(moved.boxes(torch.tensor([[1., 0, 3, 4]])), [[0, 0, 4, 8]])
+    assert frame.boxes(torch.zeros(0, 4)).shape == (0, 4)
+
+
 def test_small_images_grow_by_a_whole_factor_and_large_ones_shrink():
     assert picture_size(128, 160) == (384, 480)
     assert picture_size(128, 160, least=320) == (256, 320)
