@@ -344,7 +344,8 @@ def test_suppression_of_600_masks_counts_in_small_parts(peak_memory):
         kept = mask_nms(pasted, scores[:, 0], .3)
         assert 1 < len(kept) < 600
     """)
-    assert used < 60, f'{used:.0f} MB'
+    # 40 to 70 MB are seen: which freed pages the allocator keeps varies.
+    assert used < 120, f'{used:.0f} MB'
 
 
 # -------------------------------------------------------------------- errors
