@@ -170,7 +170,7 @@ class MNCRoIHead(BaseRoIHead):
         found = []
         for labels, boxes, masks, (truth, index) in zip(
                 sampled.labels(background), sampled.boxes(), sampled.split(probs),
-                sampled.objects()):
+                sampled.objects):
             count = len(index)
             labels[:count] = mask_level_labels(
                 labels[:count], last_pixels(boxes[:count]), masks[:count], truth,
@@ -186,7 +186,7 @@ class MNCRoIHead(BaseRoIHead):
         losses = bbox_head.losses(out[2:], out.rois.detach(), targets, mask_labels)
         masks = [mask_target(truth, last_pixels(boxes[:len(index)]),
                              mask_head.mask_size, mask_head.target_thr, index)
-                 for boxes, (truth, index) in zip(sampled.boxes(), sampled.objects())]
+                 for boxes, (truth, index) in zip(sampled.boxes(), sampled.objects)]
         losses['loss_mask'] = mask_head.loss(out.mask_logits[sampled.positive()],
                                              torch.cat(masks))
         weight = self.pass_loss_weights[k]

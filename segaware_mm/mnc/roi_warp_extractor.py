@@ -11,7 +11,6 @@ import torch
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..ops.roi_warp import roi_warp
 
@@ -26,25 +25,29 @@ class RoIWarp(nn.Module):
         spatial_scale (float): Map pixels per image pixel.
         sampling (str): 'center' or 'corner'.
         round_rois (bool): Round corners to map pixels, as released.
+        pool (int): Max pool behind it.
     """
 
     def __init__(self, output_size: Size, spatial_scale: float,
-                 sampling: str = 'center', round_rois: bool = False) -> None:
+                 sampling: str = 'center', round_rois: bool = False,
+                 pool: int = 1) -> None:
         super().__init__()
         self.output_size = (output_size, output_size) if isinstance(
             output_size, int) else tuple(output_size)
         self.spatial_scale = spatial_scale
         self.sampling = sampling
         self.round_rois = round_rois
+        self.pool = pool
 
     def forward(self, features: Tensor, rois: Tensor) -> Tensor:
-        """Return (R, C, h, w) of features (B, C, H, W) and rois (R, 5)."""
+        """Return (R, C, h / pool, w / pool) of features (B, C, H, W) and rois (R, 5)."""
         return roi_warp(features, rois, self.output_size, self.spatial_scale,
-                        self.sampling, round_rois=self.round_rois)
+                        self.sampling, round_rois=self.round_rois, pool=self.pool)
 
     def extra_repr(self) -> str:
         return (f'output_size={self.output_size}, spatial_scale={self.spatial_scale}, '
-                f'sampling={self.sampling!r}, round_rois={self.round_rois}')
+                f'sampling={self.sampling!r}, round_rois={self.round_rois}, '
+                f'pool={self.pool}')
 
 
 @MODELS.register_module()
@@ -90,9 +93,9 @@ class RoIWarpExtractor(SingleRoIExtractor):
             raise ValueError('coord_grad_clip must be positive or None, got '
                              f'{coord_grad_clip}.')
         super().__init__(
-            dict(output_size=output_size, sampling=sampling, round_rois=round_rois),
+            dict(output_size=output_size, sampling=sampling, round_rois=round_rois,
+                 pool=pool),
             out_channels, list(featmap_strides), finest_scale, init_cfg)
-        self.pool = pool
         self.coord_grad = coord_grad
         self.coord_grad_clip = coord_grad_clip
 
@@ -120,7 +123,7 @@ class RoIWarpExtractor(SingleRoIExtractor):
         for k, (layer, x) in enumerate(zip(self.roi_layers, feats)):
             place = (levels == k).nonzero()[:, 0]
             places.append(place)
-            parts.append(self._pooled(layer(x, rois[place])))
+            parts.append(layer(x, rois[place]))
         if len(parts) == 1:
             return parts[0]
         order = torch.cat(places).argsort()
@@ -135,11 +138,3 @@ class RoIWarpExtractor(SingleRoIExtractor):
             limit = self.coord_grad_clip
             rois.register_hook(lambda grad: grad.clamp(-limit, limit))
         return rois
-
-    def _pooled(self, warped: Tensor) -> Tensor:
-        if self.pool == 1:
-            return warped
-        if not len(warped):
-            size = [n // self.pool for n in warped.shape[2:]]
-            return warped[..., :size[0], :size[1]]
-        return functional.max_pool2d(warped, self.pool)

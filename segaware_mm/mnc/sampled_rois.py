@@ -5,7 +5,9 @@ made from a box that learns would pull at it. So the boxes stand here twice: wit
 their gradient for warping, without for everything else.
 """
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
@@ -13,7 +15,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 
-class SampledRoIs(NamedTuple):
+@dataclass(frozen=True)
+class SampledRoIs:
     """The RoIs of all images, positive ones first in each.
 
     Attributes:
@@ -58,12 +61,12 @@ class SampledRoIs(NamedTuple):
             found.append(keep)
         return found
 
+    @cached_property
     def objects(self) -> List[Tuple[Tensor, Tensor]]:
-        """Return the objects of the positive RoIs of each image.
+        """The objects of the positive RoIs of each image.
 
-        Returns:
-            Of each image the masks (G, H, W) uint8 of the objects that have a RoI,
-            and which of them each positive RoI has, (P_b, ).
+        Of each image the masks (G, H, W) uint8 of the objects that have a RoI,
+        and which of them each positive RoI has, (P_b, ).
         """
         found = []
         for result, truth, boxes in zip(self.results, self.truths, self.with_gradient):

@@ -14,6 +14,8 @@ no gradient to that coordinate (beyond: to neither).
 Shapes: B batch, C channels, points (B, Ho, Wo, 2) as (x, y).
 """
 
+from typing import Optional, Sequence, Tuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,14 +51,42 @@ def bilinear_sample(features: Tensor, points: Tensor) -> Tensor:
     check_device('points', points, 'features', features)
     wide = wide_dtype(features, points)
     with no_autocast(features.device):
-        points = points.to(wide)
-        size = points.new_tensor(features.shape[:1:-1])  # W, H
-        outside = ~((points >= -.5) & (points <= size - .5)).all(-1)
-        # Filling forgets the coordinates: their gradient is 0, and no NaN.
-        grid = ((2 * points + 1) / size - 1).masked_fill(outside[..., None], 0)
+        grid, outside = _grid(points.to(wide), features.shape)
         out = F.grid_sample(features.to(wide), grid, mode='bilinear',
                             padding_mode='border', align_corners=False)
         return out.masked_fill_(outside[:, None], 0).to(features.dtype)
+
+
+def bilinear_gradients(features: Tensor, points: Tensor, grad: Tensor,
+                       wanted: Tuple[bool, bool]
+                       ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+    """Return the gradients of :func:`bilinear_sample`, without sampling first.
+
+    Args:
+        features, points: As there, both float32 or both float64.
+        grad: (B, C, Ho, Wo), of the result; it may be overwritten.
+        wanted: Whether that of the features is computed, and that of the points.
+
+    Returns:
+        Gradients of features and of points, each None unless wanted.
+    """
+    grid, outside = _grid(points, features.shape)
+    grad = grad.masked_fill_(outside[:, None], 0)
+    bilinear, border = 0, 1
+    of_features, of_grid = torch.ops.aten.grid_sampler_2d_backward(
+        grad, features, grid, bilinear, border, False, [wanted[0], True])
+    if not wanted[1]:
+        return of_features, None
+    scale = 2 / points.new_tensor(features.shape[:1:-1])
+    return of_features, (of_grid * scale).masked_fill_(outside[..., None], 0)
+
+
+def _grid(points: Tensor, shape: Sequence[int]) -> Tuple[Tensor, Tensor]:
+    """Return points in the units of ``grid_sample``, and which lie beyond the map."""
+    size = points.new_tensor(shape[:1:-1])  # W, H
+    outside = ~((points >= -.5) & (points <= size - .5)).all(-1)
+    # Filling forgets the coordinates: their gradient is 0, and no NaN.
+    return ((2 * points + 1) / size - 1).masked_fill(outside[..., None], 0), outside
 
 
 def line_weights(positions: Tensor, size: int) -> Tensor:

@@ -23,6 +23,7 @@ from typing import Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .bilinear import line_weights
 from .checks import check_choice, check_number, check_same, check_size, check_tensor
@@ -45,6 +46,7 @@ def roi_warp(features: Tensor,
              sampling: str = 'center',
              *,
              round_rois: bool = False,
+             pool: int = 1,
              impl: str = 'auto',
              chunk: Optional[int] = None) -> Tensor:
     """Return the features inside boxes, resampled to one size.
@@ -52,8 +54,8 @@ def roi_warp(features: Tensor,
     The gradient reaches the boxes: d x / d X1 = 1 - r and d x / d X2 = r, with
     r the fraction above. The feature map is neither expanded nor copied for each
     RoI, and beside the result (in the backward pass: beside the gradients) only
-    a chunk of RoIs is in memory. The backward pass samples again; it can be
-    differentiated once.
+    a chunk of RoIs is in memory. With ``pool`` only the maxima are kept, and their
+    places in two bytes each. It can be differentiated once.
 
     Args:
         features: (B, C, H, W).
@@ -65,12 +67,15 @@ def roi_warp(features: Tensor,
         round_rois: Round scaled boxes to whole map pixels, halves away from 0,
             as the released code does (it goes with 'corner'). The gradient
             passes the rounding unchanged.
+        pool: Max pool over pool x pool points without overlap; (h, w) must be
+            multiples. Of equal values the first gets the gradient.
         impl: ``'auto'``, ``'torch'``, ``'reference'`` or ``'prroi'``.
         chunk: RoIs at a time; None for about 16 MB of them.
 
     Returns:
-        (R, C, h, w) in the format of ``features``. Points beyond the map are 0;
-        a box of no area repeats one point. Boxes that hold NaN give 0.
+        (R, C, h / pool, w / pool) in the format of ``features``. Points
+        beyond the map are 0; a box of no area repeats one point. Boxes that
+        hold NaN give 0.
 
     Raises:
         TypeError, ValueError: A wrong shape, dtype, device or choice, or an
@@ -86,6 +91,10 @@ def roi_warp(features: Tensor,
     if spatial_scale == 0:
         raise ValueError('spatial_scale must be more than 0, got 0.')
     check_choice('sampling', sampling, SAMPLINGS)
+    check_number('pool', pool, 1, integer=True)
+    if size[0] % pool or size[1] % pool:
+        raise ValueError(f'output_size must be multiples of pool, got {size} and '
+                         f'{pool}.')
     if chunk is not None:
         check_number('chunk', chunk, 1, integer=True)
     impl = choose_named(impl, 'torch', IMPLEMENTATIONS, OF_OTHERS)
@@ -94,15 +103,24 @@ def roi_warp(features: Tensor,
         boxes = rois[:, 1:].to(wide_dtype(features, rois)) * spatial_scale
         if round_rois:
             boxes = _rounded(boxes)
+        if impl == 'torch':
+            from .kernels.roi_warp_torch import warp_boxes as kernel
+            return kernel(features, images, boxes, size, sampling, pool, chunk)
         if impl == 'prroi':
             from .kernels.roi_warp_prroi import warp_boxes
-            return warp_boxes(features, rois[:, :1], boxes, size, sampling)
-        if impl == 'reference':
+            out = warp_boxes(features, rois[:, :1], boxes, size, sampling)
+        else:
             from .reference.roi_warp import warp_boxes as slow
             wide = features.to(boxes.dtype)
-            return slow(wide, images, boxes, size, sampling).to(features.dtype)
-        from .kernels.roi_warp_torch import warp_boxes as kernel
-        return kernel(features, images, boxes, size, sampling, chunk)
+            out = slow(wide, images, boxes, size, sampling).to(features.dtype)
+        return max_pool(out, pool)
+
+
+def max_pool(warped: Tensor, pool: int) -> Tensor:
+    """Return the maxima of pool x pool points; R may be 0."""
+    if pool == 1 or not len(warped):
+        return warped[..., :warped.shape[2] // pool, :warped.shape[3] // pool]
+    return F.max_pool2d(warped, pool)
 
 
 def box_points(boxes: Tensor, size: Tuple[int, int], sampling: str) -> Tensor:

@@ -391,6 +391,77 @@ def test_no_map_for_each_roi_and_no_second_result(peak_memory):
     """)
     assert 2 * 58 < used < 2 * 58 + 5 * 17 + 20, f'{used:.0f} MB'
 
+# ------------------------------------------------------------------- pooling
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3, 5])
+@pytest.mark.parametrize('pool', [1, 2, 3])
+@pytest.mark.parametrize('chunk', [None, 2])
+def test_pooling_is_max_pool_behind_the_warp(channels, pool, chunk, impl):
+    """The maxima and both gradients; channels that threads share evenly or not."""
+    features, rois = rand(2, channels, 9, 11), some_rois(5, 2, 9, 11)
+    found = gradients(lambda f, r: roi_warp(f, r, 6, 1, pool=pool, chunk=chunk,
+                                            impl=impl), (features, rois))
+    wanted = gradients(
+        lambda f, r: F.max_pool2d(roi_warp(f, r, 6, 1, impl='reference'), pool)
+        if pool > 1 else roi_warp(f, r, 6, 1, impl='reference'), (features, rois))
+    assert found[0].shape == (5, channels, 6 // pool, 6 // pool)
+    for a, b in zip(found, wanted):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_gradcheck_of_pooled_warping():
+    features, rois = rand(1, 2, 5, 6).requires_grad_(), some_rois(2, 1, 5, 6)
+    boxes = rois[:, 1:].clone().requires_grad_()
+
+    def function(features, boxes):
+        return roi_warp(features, torch.cat((rois[:, :1], boxes), 1), 4, 1, pool=2)
+
+    assert gradcheck(function, (features, boxes))
+
+
+def test_one_thread_and_two_give_the_same(monkeypatch):
+    features, rois = rand(2, 4, 9, 11), some_rois(5, 2, 9, 11)
+    results = []
+    for threads in (1, 2, 4):
+        monkeypatch.setattr(torch, 'get_num_threads', lambda n=threads: n)
+        results.append(gradients(lambda f, r: roi_warp(f, r, 6, 1, pool=2),
+                                 (features, rois)))
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_the_gradient_of_large_maps_of_points():
+    """Places of maxima beyond two bytes."""
+    features, rois = rand(1, 1, 8, 8), torch.tensor([[0., 1, 1, 7, 7]], dtype=F64)
+    found = gradients(lambda f, r: roi_warp(f, r, (200, 200), 1, pool=2),
+                      (features, rois))
+    wanted = gradients(lambda f, r: F.max_pool2d(roi_warp(f, r, (200, 200), 1), 2),
+                       (features, rois))
+    for a, b in zip(found, wanted):
+        torch.testing.assert_close(a, b)
+
+
+def test_pooling_keeps_no_unpooled_result(peak_memory):
+    """Of 560 RoIs the result is 58 MB, its gradient too, the places 29; unpooled, the
+    result alone would be 232 MB. A chunk is 17 MB.
+    """
+    setup = """
+        from segaware_mm.ops import roi_warp
+        features = torch.rand(1, 132, 70, 85, requires_grad=True)
+        rois = torch.rand(140, 5) * 500
+        rois[:, 0] = 0
+        rois[:, 3:] += rois[:, 1:3]
+        rois.requires_grad_()
+        roi_warp(features, rois[:2], 2, 1 / 16, pool=2).sum().backward()
+    """
+    used = peak_memory(setup, """
+        out = roi_warp(features, rois.repeat(4, 1), 28, 1 / 16, pool=2)
+        out.backward(torch.ones_like(out))
+    """)
+    assert 2 * 58 < used < 2 * 58 + 29 + 6 * 17 + 20, f'{used:.0f} MB'
+
 
 # -------------------------------------------------------------------- errors
 
@@ -417,6 +488,8 @@ def test_no_map_for_each_roi_and_no_second_result(peak_memory):
     (dict(output_size=(2, 2.5)), TypeError, 'output_size must be an integer, got 2.5'),
     (dict(spatial_scale=0), ValueError, 'spatial_scale must be more than 0, got 0'),
     (dict(spatial_scale=-1.), ValueError, 'spatial_scale must be at least 0'),
+    (dict(pool=3), ValueError,
+     r'output_size must be multiples of pool, got \(2, 2\) and 3'),
     (dict(sampling='middle'), ValueError,
      "sampling must be one of 'center', 'corner'; got 'middle'"),
     (dict(chunk=0), ValueError, 'chunk must be at least 1'),
