@@ -215,8 +215,12 @@ def lock(folder: Path) -> Iterator[List[int]]:
 
 
 def run(arguments: Sequence[str], console: Path, threads: Optional[int],
-        keep_open: Sequence[int]) -> None:
+        keep_open: Sequence[int]) -> Optional[float]:
     """Run a tool; its output goes to a file, the progress to the screen too.
+
+    Returns:
+        Its peak of resident memory in MB at its last line; None where the system
+        does not tell.
 
     Raises:
         RowError: It ends with another exit code than 0.
@@ -226,7 +230,7 @@ def run(arguments: Sequence[str], console: Path, threads: Optional[int],
         [str(ROOT), *filter(None, [env.get('PYTHONPATH')])])
     if threads:
         env.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    output = []
+    output, peak = [], None
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=env, text=True,
         errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -236,6 +240,7 @@ def run(arguments: Sequence[str], console: Path, threads: Optional[int],
             for line in process.stdout:
                 file.write(line)
                 output = output[-50:] + [line]
+                peak = peak_memory(process.pid) or peak
                 found = SHOWN.search(line.rstrip())
                 if found:
                     print('  ' + found.group(0)[:160], flush=True)
@@ -248,6 +253,17 @@ def run(arguments: Sequence[str], console: Path, threads: Optional[int],
         raise RowError(f'exit code {code}: '
                        f'{camvid_log.last_error("".join(output))} '
                        f'(all of it in {console})')
+    return peak
+
+
+def peak_memory(pid: int) -> Optional[float]:
+    """Return the peak of resident memory of a running process, MB (Linux)."""
+    try:
+        status = Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return None
+    found = re.search(r'VmHWM:\s+(\d+) kB', status)
+    return int(found[1]) / 1024 if found else None
 
 
 def inspect_config(path: Path) -> Dict[str, Any]:
@@ -286,7 +302,7 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
         job.check_definition()
         places = job.begin(environment(threads))
         console = folder / 'console.log'
-        run(job.train, console, threads, held)
+        peak = run(job.train, console, threads, held)
         config = camvid_log.dumped_config(folder)
         if config is None:
             raise RowError(f'the training left no config in {folder}')
@@ -306,6 +322,7 @@ def train(job: Job, threads: Optional[int]) -> Dict[str, Any]:
             seed=job.seed, scores=scores,
             **job.details(lambda words: run(words, console, threads, held), last),
             seconds_per_iteration=camvid_log.seconds_per_iteration(folder),
+            peak_mb=peak,
             command=command_line(job.train[0], job.train[1:]), date=today(),
             environment='; and then '.join(places), **facts)
         write_text(folder / 'result.json', json.dumps(result, indent=1))

@@ -16,7 +16,8 @@ NOTES = (
     'and seed; few iterations of small networks on few images: a check that '
     'training works, no comparison of methods. A row is one seed.',
     '*s/iter*: median of the logged times of a training iteration; *s/image*: of the '
-    'last validation.',
+    'last validation; *peak*: resident memory of the process that trains and validates, '
+    'without its data loaders.',
 )
 SHORT = ('AP', 'AP50', 'box AP', 'mAP^r .5', '.7', 'vol')
 
@@ -32,11 +33,12 @@ def score_table(results: Sequence[Result], places: Sequence[str]) -> str:
         f'`{r["name"]}`', r['label'], *scores(r['scores']),
         ' '.join(f'{100 * ap:.2f}' for ap in r['history'].values()),
         number(r['seconds_per_iteration'], '.3f'), number(r['seconds_per_image'], '.3f'),
+        number(r.get('peak_mb'), '.0f'),
         number(r['params']), str(r['iterations']), str(r['seed']),
         str(places.index(r['environment']) + 1)] for r in results]
     return markdown_table(
         ['row', 'what', *(f'>{name}' for name in SHORT), '>AP as it grew', '>s/iter',
-         '>s/image', '>params M', '>iterations', '>seed', '>run on'], rows)
+         '>s/image', '>peak MB', '>params M', '>iterations', '>seed', '>run on'], rows)
 
 
 def variant_table(results: Sequence[Result]) -> str:
