@@ -22,6 +22,7 @@ PARTS = (
     'segaware_mm.engine.amp',
     'segaware_mm.engine.label_check',
     'segaware_mm.engine.runner',
+    'segaware_mm.evaluation.class_group_metric',
     'segaware_mm.evaluation.embedding_metric',
     'segaware_mm.evaluation.flow_metric',
     'segaware_mm.evaluation.trimap_metric',

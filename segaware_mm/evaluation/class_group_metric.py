@@ -1,0 +1,118 @@
+"""Mean IoU of groups of classes, such as those whose masks were seen and the others.
+
+Everingham et al. (IJCV 2010): IoU = TP / (TP + FP + FN), pixels counted over the
+data set.
+"""
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger, print_log
+from mmseg.registry import METRICS
+from prettytable import PrettyTable
+
+from ..engine.near import did_you_mean, near_names
+
+
+@METRICS.register_module()
+class ClassGroupIoUMetric(BaseMetric):
+    """IoU of every class, and its mean over all classes and over each group.
+
+    A mean runs over the classes of the group that occur in the ground truth or
+    the prediction. Predictions of classes outside a group count as errors of its
+    classes, as in the mean over all.
+
+    Args:
+        groups (Mapping[str, Sequence[str]]): Class names of each group.
+        ignore_index (int): Label of pixels that are not evaluated.
+        collect_device, prefix: As in mmengine's ``BaseMetric``; the prefix is
+            'group'.
+
+    Metrics: ``group/mIoU``, ``group/mIoU_NAME`` and ``group/classes_NAME`` (how
+    many classes the mean of that group has), IoU in percent, NaN for a group
+    without pixels.
+    """
+
+    default_prefix: Optional[str] = 'group'
+
+    def __init__(self,
+                 groups: Mapping[str, Sequence[str]],
+                 ignore_index: int = 255,
+                 collect_device: str = 'cpu',
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if not groups:
+            raise ValueError('groups is empty; name the classes of at least one, such '
+                             "as groups=dict(target=['cat', 'dog']).")
+        for group, names in groups.items():
+            if isinstance(names, str) or not len(names):
+                raise ValueError(f'groups[{group!r}] must be a list of class names, got '
+                                 f'{names!r}.')
+        self.groups = {group: list(names) for group, names in groups.items()}
+        self.ignore_index = ignore_index
+
+    def group_ids(self) -> Dict[str, List[int]]:
+        """Return the class ids of each group.
+
+        Raises:
+            ValueError: A name that the data set does not have.
+        """
+        classes = list(self.dataset_meta['classes'])
+        for group, names in self.groups.items():
+            for name in names:
+                if name not in classes:
+                    raise ValueError(
+                        f'groups[{group!r}] names the class {name!r}, which the data '
+                        f'set lacks.{did_you_mean(near_names(name, classes))}')
+        return {group: [classes.index(name) for name in names]
+                for group, names in self.groups.items()}
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Add the counts of a batch.
+
+        Raises:
+            ValueError: Sizes that differ, or a class that there is not; names the
+                image.
+        """
+        classes = len(self.dataset_meta['classes'])
+        for sample in data_samples:
+            pred, label = (sample[key]['data'].flatten(0, -2).cpu().numpy()
+                           for key in ('pred_sem_seg', 'gt_sem_seg'))
+            name = sample.get('img_path', 'an image')
+            if pred.shape != label.shape:
+                raise ValueError(f'the prediction of {name} has size {pred.shape}, its '
+                                 f'label {label.shape}.')
+            known = label != self.ignore_index
+            pred, label = pred[known].astype(np.int64), label[known].astype(np.int64)
+            for what, values in (('prediction', pred), ('label', label)):
+                wrong = values[(values < 0) | (values >= classes)]
+                if wrong.size:
+                    raise ValueError(f'the {what} of {name} has class {wrong[0]}; the '
+                                     f'data set has the classes 0..{classes - 1}.')
+            self.results.append(np.stack([
+                np.bincount(values, minlength=classes)
+                for values in (label[pred == label], label, pred)]))
+
+    def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
+        """Return the means, and log the classes."""
+        right, labels, preds = np.sum(results, axis=0)
+        union = labels + preds - right
+        iou = 100 * np.divide(right, union, where=union > 0,
+                              out=np.full(union.shape, np.nan))
+        groups = self.group_ids()
+        table = PrettyTable(['class', 'group', 'IoU'])
+        for k, name in enumerate(self.dataset_meta['classes']):
+            member = ', '.join(group for group, ids in groups.items() if k in ids)
+            table.add_row([name, member, f'{iou[k]:.2f}'])
+        print_log(f'IoU of classes:\n{table.get_string()}',
+                  MMLogger.get_current_instance())
+        found = dict(mIoU=_mean(iou))
+        for group, ids in groups.items():
+            found[f'mIoU_{group}'] = _mean(iou[ids])
+            found[f'classes_{group}'] = float(np.isfinite(iou[ids]).sum())
+        return found
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float('nan')
