@@ -4,7 +4,7 @@ from typing import NamedTuple, Tuple
 
 from camvid_rows import Row
 
-DATA = ('coco-mini', 'dsb2018')
+DATA = ('coco-mini-person', 'dsb2018', 'coco-mini')
 
 
 def _rows(data: str) -> Tuple[Row, ...]:

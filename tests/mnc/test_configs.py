@@ -73,7 +73,7 @@ def test_the_released_settings():
     assert cfg.bbox_roi_extractor.sampling == cfg.gate_align == 'corner'
 
 
-@pytest.mark.parametrize('data', ['coco-mini', 'dsb2018'])
+@pytest.mark.parametrize('data', ['coco-mini', 'coco-mini-person', 'dsb2018'])
 def test_peers_differ_in_the_cascade_alone(data):
     ours = load(f'mnc_r18_fpn_1xb2-600i_{data}').to_dict()
     peer = load(f'mask-rcnn_r18_fpn_1xb2-600i_{data}', 'peers').to_dict()

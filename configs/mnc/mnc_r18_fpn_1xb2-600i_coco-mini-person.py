@@ -1,0 +1,11 @@
+"""MNC on the persons of a few hundred COCO images (ours).
+
+One class: 80 classes on so few images stay near an AP of zero in 600 iterations.
+Its peer is configs/peers/mask-rcnn_r18_fpn_1xb2-600i_coco-mini-person.py.
+"""
+_base_ = './mnc_r18_fpn_1xb2-600i_coco-mini.py'
+metainfo = dict(classes=('person', ), palette=[(220, 20, 60)])
+train_dataloader = dict(dataset=dict(metainfo=metainfo))
+val_dataloader = dict(dataset=dict(metainfo=metainfo))
+test_dataloader = val_dataloader
+model = dict(roi_head=dict(bbox_head=dict(num_classes=1)))
