@@ -105,6 +105,7 @@ def test_finished_set_is_left_alone_and_a_lost_file_is_made_again(tmp_path):
     (dict(val=0), 'val: there 2, asked 0'),
     (dict(size=(32, 48)), 'width: there 40, asked 48'),
     (dict(layout='voc'), 'layout: there mmseg, asked voc'),
+    (dict(kinds=2), 'kinds: there None, asked 2'),
 ])
 def test_other_arguments_in_one_folder_are_an_error(tmp_path, change, words):
     out = generate_scenes(tmp_path / 'set', **SMALL)
@@ -175,6 +176,7 @@ def test_two_runs_in_one_folder_are_an_error(tmp_path, monkeypatch):
     (dict(size=(0, 40)), 'size'),
     (dict(seed=-1), 'seed'),
     (dict(workers=0), 'workers'),
+    (dict(kinds=-1), 'kinds'),
 ])
 def test_silly_argument_is_an_error_and_writes_nothing(tmp_path, change, name):
     out = tmp_path / 'new'

@@ -53,10 +53,21 @@ def test_sizes(size):
     (dict(seed=0, index=0, size=(31, 64)), 'size'),
     (dict(seed=0, index=0, size=(64, 64, 3)), 'size'),
     (dict(seed=0, index=0, split='training'), 'split'),
+    (dict(seed=0, index=0, kinds=9), 'kinds'),
 ])
 def test_error_names_the_argument(arguments, name):
     with pytest.raises(ValueError, match=name):
         render_scene(**arguments)
+
+
+@pytest.mark.parametrize('kinds', [0, 2, 8])
+def test_a_number_of_kinds_of_objects(kinds):
+    counts = []
+    for index in range(6):
+        scene = render_scene(0, index, kinds=kinds)
+        assert as_bytes(render_scene(0, index, kinds=kinds)) == as_bytes(scene)
+        counts.append(len(set(np.unique(scene.semantic)) - {0, 1}))
+    assert max(counts) <= kinds and sum(counts) >= 6 * kinds * .75  # some are hidden
 
 
 def test_instances_agree_with_the_maps(scenes):

@@ -28,6 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help='height and width in pixels (default: 128 160)')
     parser.add_argument('--seed', type=int, default=0,
                         help='seed of the whole set (default: 0)')
+    parser.add_argument('--kinds', type=int, metavar='N',
+                        help='classes of objects in a scene, 0 to 8, beside sky '
+                        'and ground (default: any number, six on average)')
     parser.add_argument('--workers', type=int, default=available_cores(),
                         help='number of processes (default: the cores of '
                         'this machine)')

@@ -10,7 +10,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
@@ -18,6 +18,7 @@ from ...utils.files import remove_parts, write_atomic
 from . import manifest, storage
 from .encoding import json_bytes
 from .layouts import LAYOUTS, Layout
+from .objects import KINDS
 from .render import MIN_SIDE, SPLITS, render_scene
 from .workers import run_tasks
 
@@ -30,7 +31,7 @@ def generate_scenes(out: Union[str, Path], layout: str = 'mmseg',
                     train: int = 400, val: int = 100,
                     size: Sequence[int] = (128, 160), seed: int = 0,
                     workers: int = 1, overwrite: bool = False,
-                    progress: bool = True) -> Path:
+                    progress: bool = True, kinds: Optional[int] = None) -> Path:
     """Write a data set of procedural scenes.
 
     The same arguments give the same bytes, whatever the number of workers
@@ -46,6 +47,7 @@ def generate_scenes(out: Union[str, Path], layout: str = 'mmseg',
         workers: Number of processes, >= 1.
         overwrite: Replace the scenes of an earlier run with other arguments.
         progress: Show a progress bar.
+        kinds: Classes of objects in a scene, 0 to 8; None leaves it to chance.
 
     Returns:
         The output folder.
@@ -54,7 +56,7 @@ def generate_scenes(out: Union[str, Path], layout: str = 'mmseg',
         ValueError: If an argument is out of range.
         ScenesError: If the folder cannot be used as asked.
     """
-    arguments = _arguments(layout, train, val, size, seed, workers)
+    arguments = _arguments(layout, train, val, size, seed, workers, kinds)
     folder = Path(out)
     storage.make_folder(folder)
     with storage.only_writer(folder):
@@ -114,7 +116,7 @@ def _draw(folder: Path, layout: Layout, arguments: Dict[str, Any],
           key: Key) -> None:
     split, index = key
     size = (arguments['height'], arguments['width'])
-    scene = render_scene(arguments['seed'], index, size, split)
+    scene = render_scene(arguments['seed'], index, size, split, arguments['kinds'])
     for name, content in layout.scene_files(split, index, scene):
         write_atomic(folder / name, content)
     write_atomic(
@@ -123,7 +125,7 @@ def _draw(folder: Path, layout: Layout, arguments: Dict[str, Any],
 
 
 def _arguments(layout: str, train: int, val: int, size: Sequence[int],
-               seed: int, workers: int) -> Dict[str, Any]:
+               seed: int, workers: int, kinds: Optional[int]) -> Dict[str, Any]:
     """Check the arguments; return those that decide the content."""
     if layout not in LAYOUTS:
         raise ValueError(
@@ -141,8 +143,10 @@ def _arguments(layout: str, train: int, val: int, size: Sequence[int],
         raise ValueError(f'seed must be 0 or more, got {seed}')
     if workers < 1:
         raise ValueError(f'workers must be 1 or more, got {workers}')
+    if kinds is not None and not 0 <= kinds <= KINDS:
+        raise ValueError(f'kinds must be 0 to {KINDS} classes of objects, got {kinds}')
     return dict(layout=layout, train=train, val=val, height=size[0],
-                width=size[1], seed=seed)
+                width=size[1], seed=seed, kinds=kinds)
 
 
 def _splits(arguments: Dict[str, Any]) -> List[str]:

@@ -53,14 +53,26 @@ class Item(NamedTuple):
     spot_texture: str = 'plain'
 
 
-def arrange(rng: np.random.Generator, frame: Frame) -> List[Item]:
+def arrange(rng: np.random.Generator, frame: Frame,
+            kinds: Optional[int] = None) -> List[Item]:
     """Draw the objects of a scene, farthest first.
 
     Wide images hold more of them: the mean counts below are for 5 to 4.
+
+    Args:
+        rng: Source of all choices.
+        frame: Of the scene.
+        kinds: Classes of objects that the scene has, at least one object each;
+            None leaves that to chance.
     """
+    chosen = list(_KINDS) if kinds is None else list(
+        rng.choice(list(_KINDS), kinds, replace=False))
     area = np.clip(frame.width / frame.height / 1.25, 0.6, 3.0)
     items = []
     for name, (mean, least, make) in _KINDS.items():
+        if name not in chosen:
+            continue
+        least = least if kinds is None else 1
         for _ in range(max(least, int(rng.poisson(mean * area)))):
             items.append(make(rng, frame, name))
     return sorted(items, key=lambda item: item.depth)
@@ -198,3 +210,6 @@ _KINDS: Dict[str, tuple] = {
     'ring': (1.9, 0, _compact),
     'star': (1.7, 0, _compact),
 }
+
+#: How many classes of objects there are.
+KINDS = len(_KINDS)

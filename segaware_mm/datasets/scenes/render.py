@@ -5,7 +5,7 @@ and camera) are children of one ``SeedSequence`` whose key is the split and
 the index, so a scene depends on no other scene and on no order of work.
 """
 
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -61,7 +61,7 @@ class Scene(NamedTuple):
 
 
 def render_scene(seed: int, index: int, size: Tuple[int, int] = (128, 160),
-                 split: str = 'train') -> Scene:
+                 split: str = 'train', kinds: Optional[int] = None) -> Scene:
     """Draw one scene.
 
     Args:
@@ -69,6 +69,8 @@ def render_scene(seed: int, index: int, size: Tuple[int, int] = (128, 160),
         index: Number of the scene in its split, >= 0.
         size: Height and width in pixels, each >= 32.
         split: 'train', 'val' or 'test'; the splits share no scene.
+        kinds: Classes of objects that the scene has beside sky and ground, 0 to
+            8 (an object may be hidden by others); None leaves that to chance.
 
     Returns:
         The picture with its labels. The same arguments give the same bytes.
@@ -76,7 +78,7 @@ def render_scene(seed: int, index: int, size: Tuple[int, int] = (128, 160),
     Raises:
         ValueError: If an argument is out of range.
     """
-    _check(seed, index, size, split)
+    _check(seed, index, size, split, kinds)
     height, width = size
     streams = np.random.SeedSequence(
         seed, spawn_key=(SPLITS[split], index)).spawn(3)
@@ -86,7 +88,7 @@ def render_scene(seed: int, index: int, size: Tuple[int, int] = (128, 160),
     light = float(paint.uniform(-1, 1))
     canvas = _Canvas(frame, paint, light)
     canvas.backdrop(place)
-    for item in objects.arrange(place, frame):
+    for item in objects.arrange(place, frame, kinds):
         canvas.add(item)
     lighting.cloud_shadows(camera, canvas.image)
     lighting.illuminate(camera, canvas.image)
@@ -195,7 +197,8 @@ class _Canvas:
         return number[self.owner], rows
 
 
-def _check(seed: int, index: int, size: Tuple[int, int], split: str) -> None:
+def _check(seed: int, index: int, size: Tuple[int, int], split: str,
+           kinds: Optional[int]) -> None:
     if seed < 0:
         raise ValueError(f'seed must be 0 or more, got {seed}')
     if index < 0:
@@ -203,6 +206,9 @@ def _check(seed: int, index: int, size: Tuple[int, int], split: str) -> None:
     if len(size) != 2 or min(size) < MIN_SIDE:
         raise ValueError('size must be height and width of at least '
                          f'{MIN_SIDE} pixels each, got {tuple(size)}')
+    if kinds is not None and not 0 <= kinds <= objects.KINDS:
+        raise ValueError(f'kinds must be 0 to {objects.KINDS} classes of objects, or '
+                         f'None for any number, got {kinds}')
     if split not in SPLITS:
         raise ValueError(f'split must be one of {", ".join(SPLITS)}, '
                          f'got {split!r}')
