@@ -11,12 +11,17 @@ from typing import Dict, List, Set
 
 #: Modules whose import registers parts.
 PARTS = (
+    'segaware_mm.datasets.alternating_sampler',
     'segaware_mm.datasets.camvid',
+    'segaware_mm.datasets.coco_exclusive',
     'segaware_mm.datasets.flow.loading',
     'segaware_mm.datasets.flow.pairs',
     'segaware_mm.datasets.flow.preprocessor',
     'segaware_mm.datasets.flow.transforms',
+    'segaware_mm.datasets.image_label_dataset',
+    'segaware_mm.datasets.instance_map',
     'segaware_mm.datasets.labelmefacade',
+    'segaware_mm.datasets.mask_subset',
     'segaware_mm.datasets.sbd',
     'segaware_mm.datasets.scenes_dataset',
     'segaware_mm.engine.amp',
@@ -25,6 +30,7 @@ PARTS = (
     'segaware_mm.evaluation.class_group_metric',
     'segaware_mm.evaluation.embedding_metric',
     'segaware_mm.evaluation.flow_metric',
+    'segaware_mm.evaluation.multi_label_metric',
     'segaware_mm.evaluation.trimap_metric',
     'segaware_mm.evaluation.voc_instance_metric',
     'segaware_mm.mnc.mnc',
@@ -57,6 +63,9 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_refiner',
     'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
+    'segaware_mm.transfernet.image_labels',
+    'segaware_mm.transfernet.label_masks',
+    'segaware_mm.transfernet.pad_to_square',
     'segaware_mm.visualization.flow_hook',
 )
 

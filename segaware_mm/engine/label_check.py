@@ -182,7 +182,8 @@ class LabelCheckHook(Hook):
             self._seen[value] = self._seen.get(value, 0) + count
         if is_mask_255(histogram) and len(self._masks) < 8:
             self._masks.append(label_file)
-        if set(histogram) == {self.ignore_index} and not self._warned_ignored:
+        if set(histogram) == {self.ignore_index} and not self._warned_ignored and \
+                sample.metainfo.get('domain') != 'target':
             self._warned_ignored = True
             runner.logger.warning(
                 f'a label is {self.ignore_index} (ignored) everywhere: {files}; '

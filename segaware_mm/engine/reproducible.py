@@ -108,15 +108,19 @@ class SeededBatchSampler(Sampler):
         """Start after ``num_batches``, counted from the first of the training.
 
         Returns:
-            bool: False where the sampler is none whose start is known.
+            bool: False where the sampler is none whose start is known: neither
+            mmengine's ``InfiniteSampler`` nor one with ``restarts`` (it is endless and
+            each loop over it starts from the beginning).
         """
-        if type(self.sampler) is not InfiniteSampler or \
-                type(self.batches) is not BatchSampler:
+        if type(self.batches) is not BatchSampler:
             return False
-        # The old one has run ahead: workers are sent batches early.
         old = self.sampler
-        self.sampler = InfiniteSampler(old.dataset, old.shuffle, old.seed)
-        self.batches = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+        if type(old) is InfiniteSampler:
+            # The old one has run ahead: workers are sent batches early.
+            self.sampler = InfiniteSampler(old.dataset, old.shuffle, old.seed)
+            self.batches = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+        elif not getattr(old, 'restarts', False):
+            return False
         self._start = num_batches
         return True
 

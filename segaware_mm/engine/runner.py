@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from .data_errors import check_not_empty, find_empty, name_files
 from .errors import CheckpointError
 from .reproducible import IterationSeedHook, with_seeded_batches
+from .sampler_check import check_sampler, tell_batch_size
 
 
 @RUNNERS.register_module()
@@ -28,6 +29,7 @@ class CheckedRunner(Runner):
                          diff_rank_seed: bool = False) -> DataLoader:
         """Build a dataloader; see the class."""
         key = self._split_of(dataloader)
+        dataloader = tell_batch_size(dataloader)
         try:
             loader = super().build_dataloader(dataloader, seed, diff_rank_seed)
         except ValueError as error:
@@ -37,6 +39,7 @@ class CheckedRunner(Runner):
             raise
         check_not_empty(loader.dataset, key)
         name_files(loader.dataset)
+        check_sampler(loader, self.optim_wrapper)
         return loader
 
     def _split_of(self, dataloader: Union[DataLoader, Dict]) -> str:

@@ -202,3 +202,9 @@ def test_samples_are_found_in_nested_batches():
     batch = make_batch(grid(0), grid(1))
     nested = dict(data_samples=dict(sup=batch['data_samples'], other=[1, 'x']))
     assert len(list(samples_in(nested))) == 2
+
+
+def test_an_image_of_the_target_domain_has_no_mask_on_purpose(caplog):
+    with caplog.at_level(logging.WARNING):
+        check(make_batch(grid(255), domain='target'), make_runner())
+    assert 'everywhere' not in caplog.text

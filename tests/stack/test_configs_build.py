@@ -24,6 +24,8 @@ from mmengine.registry import (  # noqa: E402
     Registry,
 )
 
+from segaware_mm.datasets.class_names import class_list  # noqa: E402
+
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
     path.relative_to(REPO) for path in (REPO / 'configs').rglob('*.py')
@@ -73,13 +75,24 @@ def find(registry: Registry, name: str) -> Any:
         return scoped.get(name)
 
 
-def innermost(dataset: dict) -> List[dict]:
-    """Return the datasets inside wrappers."""
+def datasets(dataset: dict) -> List[dict]:
+    """Return a dataset, a wrapper before what it wraps."""
     inner = dataset.get('dataset', dataset.get('datasets'))
     if inner is None:
         return [dataset]
     inner = inner if isinstance(inner, (list, tuple)) else [inner]
-    return [leaf for one in inner for leaf in innermost(one)]
+    return [dataset, *(one for part in inner for one in datasets(part))]
+
+
+def classes(dataset: dict) -> Any:
+    """Return the class names of a dataset, which a wrapper may have chosen."""
+    for one in datasets(dataset):
+        if 'classes' in one:
+            return class_list(one['classes']).names
+        meta = one.get('metainfo') or getattr(find(DATASETS, one['type']), 'METAINFO', {})
+        if 'classes' in meta:
+            return meta['classes']
+    return None
 
 
 def test_configs_are_found():
@@ -116,10 +129,10 @@ def test_every_named_part_is_registered(config: Config):
         loader = config.get(f'{split}_dataloader')
         if loader:
             wanted.append((DATA_SAMPLERS, loader['sampler']))
-            leaves = innermost(loader['dataset'])
-            wanted += [(DATASETS, leaf) for leaf in leaves]
-            wanted += [(TRANSFORMS, step) for leaf in leaves
-                       for step in leaf.get('pipeline', [])]
+            parts = datasets(loader['dataset'])
+            wanted += [(DATASETS, part) for part in parts]
+            wanted += [(TRANSFORMS, step) for part in parts
+                       for step in part.get('pipeline', [])]
         metrics = config.get(f'{split}_evaluator') or []
         wanted += [(METRICS, one) for one in (
             metrics if isinstance(metrics, list) else [metrics])]
@@ -144,17 +157,16 @@ def heads(node: Any) -> Iterator[dict]:
 
 @pytest.mark.parametrize('path', CONFIGS, ids=str)
 def test_heads_have_the_classes_of_the_dataset(config: Config):
-    leaf = innermost(config.train_dataloader['dataset'])[0]
-    known = leaf.get('metainfo') or find(DATASETS, leaf['type']).METAINFO
-    if 'classes' not in known:
-        pytest.skip(f'{leaf["type"]} names no classes')
-    wanted = len(known['classes'])
+    names = classes(config.train_dataloader['dataset'])
+    if names is None:
+        pytest.skip('the dataset names no classes')
+    wanted = len(names)
     found = {head['type']: head['num_classes'] for head in heads(config.model)
              if 'type' in head}
     # An embedding alone has no classes.
     head = config.model.get('decode_head')
     assert found or head.type == 'EmbeddingHead'
-    assert set(found.values()) <= {wanted}, f'{leaf["type"]}: {wanted} classes'
+    assert set(found.values()) <= {wanted}, f'{wanted} classes'
 
 
 @pytest.mark.parametrize('path', BASES, ids=str)

@@ -1,0 +1,1 @@
+"""TransferNet (Hong, Oh, Lee, Han, CVPR 2016)."""
