@@ -56,6 +56,9 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_refiner',
     'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
+    'segaware_mm.transfernet.switched_backbone',
+    'segaware_mm.transfernet.unpool_decoder',
+    'segaware_mm.transfernet.vgg16_switch',
     'segaware_mm.visualization.flow_hook',
 )
 

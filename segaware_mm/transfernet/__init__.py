@@ -1,0 +1,1 @@
+"""TransferNet: masks of some classes and image labels of others train one decoder."""
