@@ -4,7 +4,7 @@ Shapes: B batch, C channels; level k leads from a map h_k x w_k to a finer one o
 H_k x W_k. Levels are counted from the coarsest to the finest.
 """
 
-from typing import NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -29,6 +29,24 @@ class SwitchedMaps(NamedTuple):
     feature: Tensor
     switches: Tuple[Optional[Tensor], ...]
     sizes: Tuple[Tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, value: Any) -> 'SwitchedMaps':
+        """Return what an encoder gave as SwitchedMaps.
+
+        Activation checkpointing of a whole encoder hands a plain tuple on.
+
+        Raises:
+            TypeError: It is neither.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, tuple) and len(value) == 3 and \
+                isinstance(value[0], Tensor) and isinstance(value[1], tuple):
+            return cls(*value)
+        raise TypeError(
+            'wanted SwitchedMaps from the backbone (VGG16Switch, SwitchedBackbone '
+            f'around another one), got {type(value).__name__}.')
 
     def select(self, rows: Union[Tensor, Sequence[int]]) -> 'SwitchedMaps':
         """Return the maps of some images, in the given order, repeats allowed.

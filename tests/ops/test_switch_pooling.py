@@ -52,8 +52,8 @@ def test_other_windows(options):
     slow = reference.pool_with_switches(x, **options)
     assert torch.equal(pooled, slow[0]) and torch.equal(switches, slow[1])
     back = ops.unpool(pooled, switches, (7, 8))
-    again, same = ops.pool_with_switches(back.where(back != 0, torch.tensor(-99., dtype=F64)),
-                                         **options)
+    low = torch.full_like(back, -99)
+    again, same = ops.pool_with_switches(torch.where(back == 0, low, back), **options)
     assert torch.equal(again, pooled) and torch.equal(same, switches)
 
 

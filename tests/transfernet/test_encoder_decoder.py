@@ -147,6 +147,15 @@ def test_select_errors(rows, error, text):
         maps.select(rows)
 
 
+def test_a_plain_tuple_becomes_maps_again():
+    maps = VGG16Switch(4, channels=NARROW)(image(32, 32))
+    assert SwitchedMaps.of(maps) is maps
+    assert SwitchedMaps.of(tuple(maps)) == maps
+    with pytest.raises(TypeError, match=r'wanted SwitchedMaps from the backbone '
+                       r'\(VGG16Switch, .*got list'):
+        SwitchedMaps.of([maps.feature])
+
+
 def test_select_takes_memory_for_its_rows_alone():
     maps = VGG16Switch(4, channels=NARROW)(image(32, 32, batch=5))
     one = maps.select([3])
