@@ -8,6 +8,8 @@ from typing import Dict, NamedTuple, Tuple
 
 HEAD = 'model.decode_head'
 RANET = 'configs/ranet/ranet_r18-d16_1xb4-600i_camvid-360x480.py'
+SKIP = 'configs/transfernet/fcn-8s_r18_1xb4-600i_camvid-360x480.py'
+DECONV = 'configs/transfernet/deconvnet_r18_1xb4-600i_camvid-360x480.py'
 PEER = 'configs/peers/{}_r18-d16_1xb4-600i_camvid-360x480.py'
 
 
@@ -105,6 +107,8 @@ def _ranet(name: str, label: str, base: Dict[str, str], **changes: str) -> Row:
 
 ROWS: Tuple[Row, ...] = (
     _peer('fcn', 'FCNHead'),
+    Row('fcn-8s', 'FCN-8s: scores of layers 2 and 3 added at stride 8', SKIP, (), True),
+    Row('deconvnet', 'DeconvNet: unpooled to stride 4 by switches', DECONV, (), True),
     _peer('psp', 'PSPHead'),
     _peer('ocr', 'OCRHead'),
     _peer('da', 'DAHead'),

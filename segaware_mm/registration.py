@@ -63,9 +63,16 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_refiner',
     'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
+    'segaware_mm.transfernet.deconvnet_head',
+    'segaware_mm.transfernet.fcn_skip_head',
     'segaware_mm.transfernet.image_labels',
     'segaware_mm.transfernet.label_masks',
     'segaware_mm.transfernet.pad_to_square',
+    'segaware_mm.transfernet.proposal_aggregation',
+    'segaware_mm.transfernet.switched_backbone',
+    'segaware_mm.transfernet.unpool_decoder',
+    'segaware_mm.transfernet.vgg16_fc',
+    'segaware_mm.transfernet.vgg16_switch',
     'segaware_mm.visualization.flow_hook',
 )
 

@@ -9,12 +9,10 @@ from typing import Any, Dict, Optional, Tuple
 import torch
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.registry import MODELS
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Names of the fully connected layers of VGG-16 in torchvision's checkpoints.
-VGG_LAYERS = ('classifier.0', 'classifier.3')
+from ..utils.vgg_fc import load_vgg_fc
 
 
 class FcPath(nn.Module):
@@ -107,21 +105,9 @@ class MNCBBoxHead(BBoxHead):
         super().init_weights()
         if self.pretrained_fc is None:
             return
-        state = CheckpointLoader.load_checkpoint(self.pretrained_fc, 'cpu')
-        state = state.get('state_dict', state)
         for path in self.children():
-            if not isinstance(path, FcPath):
-                continue
-            for layer, name in zip((path.fc6, path.fc7), VGG_LAYERS):
-                for kind, target in layer.named_parameters():
-                    found = state.get(f'{name}.{kind}')
-                    if found is None or found.shape != target.shape:
-                        shape = None if found is None else tuple(found.shape)
-                        raise ValueError(
-                            f'pretrained_fc={self.pretrained_fc} has {name}.{kind} of '
-                            f'shape {shape}; wanted is {tuple(target.shape)}, that of '
-                            'VGG-16. Leave pretrained_fc at None for other networks.')
-                    target.data.copy_(found)
+            if isinstance(path, FcPath):
+                load_vgg_fc(self.pretrained_fc, (path.fc6, path.fc7))
 
     def forward(self, roi_features: Tensor,
                 gated: Tensor) -> Tuple[Tensor, Tensor, Tensor]:

@@ -1,1 +1,1 @@
-"""TransferNet (Hong, Oh, Lee, Han, CVPR 2016)."""
+"""TransferNet: masks of some classes and image labels of others train one decoder."""
