@@ -1,12 +1,14 @@
 """Any backbone as an encoder with switches, for networks that have no max pools.
 
 Where a backbone halves its maps by strided convolutions there is no maximum to
-remember. What a switch says is where in a 2x2 window the signal was; here that is
-the pixel of the finer map whose feature has the largest energy:
+remember. What a switch says is where in a 2x2 window the signal was; here that is read
+off the finer map f, in one of two ways:
 
-    e_p = sum_c f_{c,p}^2,   switch[j] = arg max of e over window j
+    'energy'    e_p = sum_c f_{c,p}^2,  switch[j] = arg max of e over window j
+    'channel'   switch[c, j] = arg max of f_c over window j
 
-one plane for all channels. Shapes: B batch; maps f_1 (finest) to f_n (coarsest),
+the first one plane for all channels, the second a plane for each, as pools have;
+a decoder must then arrive with as many channels as f has. Shapes: B batch; maps f_1 (finest) to f_n (coarsest),
 each (B, C_k, h_k, w_k) with half the pixels of the one before along both axes.
 """
 
@@ -17,13 +19,15 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..ops.checks import check_number
+from ..ops.checks import check_choice, check_number
 from ..ops.precision import no_autocast, wide_dtype
 from ..ops.switch_pooling import pool_with_switches
 from .frozen import FrozenByOption
 from .switched_maps import SwitchedMaps
 
 Size = Tuple[int, int]
+#: How switches are read off a map.
+SWITCHES = ('energy', 'channel', 'none')
 
 
 @MODELS.register_module()
@@ -41,7 +45,7 @@ class SwitchedBackbone(FrozenByOption, BaseModule):
             its ``out_indices`` choose the maps, finest first.
         finest_stride (int): Of the backbone's first map, a power of 2; 4 for a
             ResNet with ``out_indices`` from 0 on.
-        switches (bool): False leaves all switches out.
+        switches (str): 'energy', 'channel', or 'none', which leaves all out.
         frozen (bool): Nothing learns, norms keep their statistics.
         init_cfg (dict | None): As in ``BaseModule``.
     """
@@ -49,10 +53,11 @@ class SwitchedBackbone(FrozenByOption, BaseModule):
     def __init__(self,
                  backbone: dict,
                  finest_stride: int = 4,
-                 switches: bool = True,
+                 switches: str = 'energy',
                  frozen: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        check_choice('switches', switches, SWITCHES)
         check_number('finest_stride', finest_stride, 1, integer=True)
         if finest_stride & (finest_stride - 1):
             raise ValueError(f'finest_stride must be a power of 2, got {finest_stride}.')
@@ -73,11 +78,20 @@ class SwitchedBackbone(FrozenByOption, BaseModule):
         switches = []
         for finer, coarser in zip(maps, maps[1:]):
             rounds_up = check_halved(finer.shape[2:], coarser.shape[2:])
-            switches.append(energy_switches(finer, rounds_up) if self.switches else None)
+            switches.append(self.record(finer, rounds_up))
         below = halvings(image.shape[2:], maps[0].shape[2:], self.finest_stride)
         sizes = below + [tuple(m.shape[2:]) for m in maps[:-1]]
         switches = [None] * len(below) + switches
         return SwitchedMaps(maps[-1], tuple(switches[::-1]), tuple(sizes[::-1]))
+
+
+    def record(self, finer: Tensor, rounds_up: bool) -> Optional[Tensor]:
+        """Return the switches of a level from its finer map, None without."""
+        if self.switches == 'none':
+            return None
+        if self.switches == 'energy':
+            return energy_switches(finer, rounds_up)
+        return pool_with_switches(finer.detach(), ceil_mode=rounds_up)[1]
 
 
 @torch.no_grad()

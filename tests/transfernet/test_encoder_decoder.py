@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import nn
 from torch.autograd import gradcheck
@@ -189,8 +190,20 @@ def test_energy_survives_half_precision():
 
 def test_without_switches():
     maps = built(dict(type='SwitchedBackbone', backbone=RESNET,
-                      switches=False))(image(64, 96))
+                      switches='none'))(image(64, 96))
     assert maps.switches == (None, ) * 5 and maps.sizes[-1] == (64, 96)
+
+
+def test_channel_switches_are_those_of_a_pool():
+    encoder = built(dict(type='SwitchedBackbone', backbone=RESNET,
+                         switches='channel')).eval()
+    maps = encoder(image(64, 96))
+    finer = encoder.backbone(image(64, 96))[-2]
+    assert maps.switches[0].shape[1] == finer.shape[1] > 1
+    wanted = F.max_pool2d(finer, 2, return_indices=True)[1]
+    assert torch.equal(maps.switches[0], wanted)
+    with pytest.raises(ValueError, match="switches must be one of 'energy', 'channel'"):
+        built(dict(type='SwitchedBackbone', backbone=RESNET, switches='pool'))
 
 
 @pytest.mark.parametrize('backbone', [
