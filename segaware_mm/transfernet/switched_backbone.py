@@ -8,7 +8,9 @@ off the finer map f, in one of two ways:
     'channel'   switch[c, j] = arg max of f_c over window j
 
 the first one plane for all channels, the second a plane for each, as pools have;
-a decoder must then arrive with as many channels as f has. Shapes: B batch; maps f_1 (finest) to f_n (coarsest),
+a decoder must then arrive with as many channels as f has.
+
+Shapes: B batch; maps f_1 (finest) to f_n (coarsest),
 each (B, C_k, h_k, w_k) with half the pixels of the one before along both axes.
 """
 
