@@ -22,14 +22,24 @@ class MNCRPNHead(RPNHead):
         differentiable_proposals (bool): False gives upstream's proposals.
         block_clipped_grad (bool): No gradient for a proposal that was clipped to
             the image, or whose anchor crosses its border, as released.
+        offset_grad_clip (float | None): What comes back from the boxes is kept within
+            this in each entry of the offsets; 1 / 512 as released. A pixel of a box
+            is its anchor's side in offsets, so that unclipped it outweighs the RPN's
+            own loss, 1 / 256 a sampled anchor: positives are then moved away from
+            their objects, where they cost less. None does nothing.
         **kwargs: As in ``RPNHead``.
     """
 
     def __init__(self, *args, differentiable_proposals: bool = True,
-                 block_clipped_grad: bool = True, **kwargs) -> None:
+                 block_clipped_grad: bool = True,
+                 offset_grad_clip: Optional[float] = 1 / 512, **kwargs) -> None:
+        if offset_grad_clip is not None and offset_grad_clip <= 0:
+            raise ValueError('offset_grad_clip must be positive or None, got '
+                             f'{offset_grad_clip}.')
         super().__init__(*args, **kwargs)
         self.differentiable_proposals = differentiable_proposals
         self.block_clipped_grad = block_clipped_grad
+        self.offset_grad_clip = offset_grad_clip
 
     def predict_by_feat(self, cls_scores: List[Tensor], bbox_preds: List[Tensor],
                         score_factors: Optional[List[Tensor]] = None,
@@ -73,8 +83,8 @@ class MNCRPNHead(RPNHead):
             chosen_priors.append(prior)
             levels.append(torch.full_like(score, level, dtype=torch.long))
         prior = torch.cat(chosen_priors)
-        boxes = self.bbox_coder.decode(prior, torch.cat(chosen_deltas),
-                                       max_shape=meta['img_shape'])
+        offsets = self._clipped_grad(torch.cat(chosen_deltas))
+        boxes = self.bbox_coder.decode(prior, offsets, max_shape=meta['img_shape'])
         found = InstanceData(
             bboxes=boxes.detach(), scores=torch.cat(chosen_scores),
             level_ids=torch.cat(levels),
@@ -93,6 +103,13 @@ class MNCRPNHead(RPNHead):
             boxes = torch.where(free[:, None], boxes, boxes.detach())
         found.bboxes = boxes
         return found
+
+    def _clipped_grad(self, offsets: Tensor) -> Tensor:
+        """Keep each entry of the gradient of offsets (n, 4) within the limit."""
+        if self.offset_grad_clip is not None and offsets.requires_grad:
+            limit = self.offset_grad_clip
+            offsets.register_hook(lambda grad: grad.clamp(-limit, limit))
+        return offsets
 
     def _foreground(self, score: Tensor) -> Tensor:
         """Return the scores (n, ) of maps (A or 2 A, h, w)."""
