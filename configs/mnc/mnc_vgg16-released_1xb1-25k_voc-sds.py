@@ -1,7 +1,7 @@
 """MNC on VGG-16 and PASCAL VOC with the settings of the released code.
 
 Masks of 21x21, a mask loss that counts twice, sample points at the corners of
-cells, gradients of boxes within 1 / 512. The release rounds RoIs to map pixels
+cells. The release rounds RoIs to map pixels
 in the forward pass alone; that, and its other slips, are not repeated (see
 docs/mnc.md).
 """
@@ -14,7 +14,7 @@ _base_ = [
 model = dict(
     roi_head=dict(
         gate_align='corner',
-        bbox_roi_extractor=dict(sampling='corner', coord_grad_clip=1 / 512),
+        bbox_roi_extractor=dict(sampling='corner'),
         mask_head=dict(
             mask_size=21,
             loss_mask=dict(

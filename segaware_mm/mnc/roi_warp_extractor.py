@@ -67,7 +67,8 @@ class RoIWarpExtractor(SingleRoIExtractor):
         round_rois (bool): Round corners to map pixels, as the release does.
         coord_grad (bool): Let gradients through to the boxes.
         coord_grad_clip (float | None): Each entry of the gradient of a box is kept
-            within this; 1 / 512 as released. None does nothing.
+            within this, in image pixels. None does nothing; the release clips the
+            offsets of proposals, see :class:`MNCRPNHead`.
         finest_scale (int): Boxes up to twice this size take the first level of a
             pyramid, as in mmdet.
     """

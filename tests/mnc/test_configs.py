@@ -69,7 +69,7 @@ def test_the_network_is_the_published_one():
 def test_the_released_settings():
     cfg = load('mnc_vgg16-released_1xb1-25k_voc-sds').model.roi_head
     assert cfg.mask_head.mask_size == 21 and cfg.mask_head.loss_mask.loss_weight == 2
-    assert cfg.bbox_roi_extractor.coord_grad_clip == 1 / 512
+    assert 'coord_grad_clip' not in cfg.bbox_roi_extractor  # the RPN's clip, by default
     assert cfg.bbox_roi_extractor.sampling == cfg.gate_align == 'corner'
 
 

@@ -113,6 +113,28 @@ def test_clipped_proposals_have_no_gradient():
         assert bool(got.any()) is not block
 
 
+def offset_gradients(**kwargs):
+    """Gradient of the proposals' right edges at the offsets of all anchors."""
+    torch.manual_seed(0)
+    model = detector(rpn=kwargs).train()
+    scores, offsets = model.rpn_head(model.extract_feat(images(1)))
+    offsets = [x.detach().requires_grad_() for x in offsets]
+    (found, ) = model.rpn_head.predict_by_feat(
+        scores, offsets, batch_img_metas=[samples(1)[0].metainfo],
+        cfg=model.train_cfg.rpn_proposal)
+    grads = torch.autograd.grad(found.bboxes[:, 2].sum(), offsets, allow_unused=True)
+    return torch.cat([g.flatten() for g in grads if g is not None])
+
+
+def test_the_gradient_of_a_proposal_is_clipped_in_its_offsets():
+    """A pixel is an anchor's side in offsets: unclipped, it drowned the RPN's loss."""
+    free = offset_gradients(offset_grad_clip=None)
+    assert free.abs().max() > 1
+    assert torch.equal(offset_gradients(), free.clamp(-1 / 512, 1 / 512))
+    with pytest.raises(ValueError, match='offset_grad_clip must be positive or None'):
+        detector(rpn=dict(offset_grad_clip=0))
+
+
 def test_inside():
     boxes = torch.tensor([[0., 1, 5, 6], [1, 1, 8, 5], [-1, 1, 3, 3], [1, 1, 3, 9.]])
     assert inside(boxes, (8, 8)).tolist() == [True, True, False, False]
