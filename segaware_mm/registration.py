@@ -58,6 +58,7 @@ PARTS = (
     'segaware_mm.segaware.vgg_taps',
     'segaware_mm.transfernet.deconvnet_head',
     'segaware_mm.transfernet.fcn_skip_head',
+    'segaware_mm.transfernet.label_attention',
     'segaware_mm.transfernet.proposal_aggregation',
     'segaware_mm.transfernet.switched_backbone',
     'segaware_mm.transfernet.unpool_decoder',
