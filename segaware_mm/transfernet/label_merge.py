@@ -73,6 +73,21 @@ def choose_labels(scores: Tensor, threshold: float = 0.6,
     return [ids[k] for k in taken or [int(picked.argmax())]]
 
 
+def check_labels(labels: Optional[Sequence[int]], num_labels: int) -> List[int]:
+    """Return sorted ids; all where None.
+
+    Raises:
+        ValueError: None is left, or one is not in 1..N.
+    """
+    if labels is None:
+        return list(range(1, num_labels + 1))
+    ids = sorted({int(one) for one in labels})
+    if not ids or ids[0] < 1 or ids[-1] > num_labels:
+        raise ValueError(f'eval_labels must be ids of 1..{num_labels} (0 is the '
+                         f'background), got {ids}.')
+    return ids
+
+
 class LabelMerge:
     """The running best label of every pixel; no more than two maps are kept.
 
