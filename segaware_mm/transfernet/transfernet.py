@@ -82,9 +82,11 @@ class TransferNet(BaseSegmentor):
         post_image (str): The image that ``post`` sees: 'input' (the network's input,
             brought to the size of the image) or 'file' (``img_path``, sharper where
             the input is smaller; as published).
-        pair_chunk (int): Pairs that are decoded at once. In training, where there
-            are more, what stands between encoder and loss is computed again in the
-            backward pass, a chunk at a time.
+        pair_chunk (int): Pairs of a test image that are decoded at once.
+        train_chunk (int | None): Pairs of a batch that are decoded at once in training;
+            where there are more, what stands between encoder and loss is computed
+            again in the backward pass, a chunk at a time: memory of one chunk, a
+            third more time. None: all together.
         mask_padding (bool): No attention to what padding added; the released
             network lets it take part.
         with_scores (bool): Results also have ``seg_logits`` (N + 1, H, W), the
@@ -108,7 +110,8 @@ class TransferNet(BaseSegmentor):
                  bg_factor: float = 0.5,
                  post: Optional[dict] = None,
                  post_image: str = 'input',
-                 pair_chunk: int = 4,
+                 pair_chunk: int = 2,
+                 train_chunk: Optional[int] = None,
                  mask_padding: bool = False,
                  with_scores: bool = False,
                  data_preprocessor: Optional[dict] = None,
@@ -121,6 +124,8 @@ class TransferNet(BaseSegmentor):
         check_number('label_thr', label_thr, 0, 1)
         check_bg_factor(bg_factor)
         check_number('pair_chunk', pair_chunk, 1, integer=True)
+        if train_chunk is not None:
+            check_number('train_chunk', train_chunk, 1, integer=True)
         self.backbone = MODELS.build(backbone)
         self.decode_head: TransferNetHead = MODELS.build(decode_head)
         self.classifier = None if classifier is None else MODELS.build(classifier)
@@ -132,6 +137,7 @@ class TransferNet(BaseSegmentor):
         self.post = None if post is None else MODELS.build(post)
         self.post_image = post_image
         self.pair_chunk = pair_chunk
+        self.train_chunk = train_chunk
         self.mask_padding = mask_padding
         self.with_scores = with_scores
         self.align_corners = self.decode_head.align_corners
@@ -197,12 +203,12 @@ class TransferNet(BaseSegmentor):
         if not count:
             return head.no_losses(maps)
         valid = self.valid(maps, inputs, metas)
-        terms = []
-        for start in range(0, count, self.pair_chunk):
-            part = pairs.part(start, start + self.pair_chunk)
+        terms, chunk = [], self.train_chunk or count
+        for start in range(0, count, chunk):
+            part = pairs.part(start, start + chunk)
             targets = None if seg is None else pair_targets(seg, part, metas, ignored)
             work = (maps, part.images, part.labels, targets, valid)
-            terms.append(head.pair_terms(*work) if count <= self.pair_chunk else
+            terms.append(head.pair_terms(*work) if count <= chunk else
                          PairTerms(*checkpoint(head.pair_terms, *work,
                                                use_reentrant=False)))
         pixels = 0 if seg is None else count_pixels(seg, ignored)[pairs.images].sum()
@@ -277,10 +283,12 @@ class TransferNet(BaseSegmentor):
             meta: Of the sample.
             valid: Of :meth:`valid`.
         """
+        one = maps if len(maps.feature) == 1 else maps.select([row])
+        valid = None if valid is None else valid[row:row + 1]
         for start in range(0, len(labels), self.pair_chunk):
             ids = list(labels[start:start + self.pair_chunk])
-            rows = torch.full((len(ids), ), row, device=maps.feature.device)
-            scores = self.decode_head(maps, rows, torch.as_tensor(ids).to(rows), valid)
+            scores = self.decode_head.scores_of_image(
+                one, torch.as_tensor(ids, device=maps.feature.device), valid)
             probability = foreground_probability(scores, self.bg_factor)[:, None]
             yield ids, to_image(probability, input_size, meta, self.align_corners)[:, 0]
 

@@ -183,6 +183,21 @@ class TransferNetHead(BaseModule):
         valid = None if valid is None else valid.index_select(0, images)
         return self.decode(self.attend(features, labels, valid).dense, maps, images)
 
+    def scores_of_image(self, maps: SwitchedMaps, labels: Tensor,
+                        valid: Optional[Tensor] = None) -> Tensor:
+        """Return scores of several labels of one image, whose maps are not copied.
+
+        Args:
+            maps: Of one image.
+            labels: (P,) int64, ids 1..N.
+            valid: (1, 1, h, w) bool, where the image is; everywhere where None.
+
+        Returns:
+            (P, 2, H', W').
+        """
+        maps = maps.repeated(len(labels))
+        return self.decoder(self.attend(maps.feature, labels, valid).dense, maps)
+
     @torch.no_grad()
     def label_scores(self, feature: Tensor, labels: Sequence[int],
                      valid: Optional[Tensor] = None, chunk: int = 16) -> Tensor:

@@ -36,7 +36,7 @@ def build(cfg: dict, seed: int = 0, init: bool = True) -> Any:
             for name, parameter in model.named_parameters():
                 if parameter.dim() > 1:
                     torch.nn.init.kaiming_normal_(parameter)
-                elif not name.endswith('norm'):
+                elif name.endswith('bias'):
                     parameter.zero_()
     return model
 
