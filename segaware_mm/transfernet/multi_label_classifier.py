@@ -173,9 +173,16 @@ class MultiLabelClassifier(BaseSegmentor):
                 sample.set_data(dict(pred_sem_seg=PixelData(data=found[None])))
         return data_samples
 
-    def find_labels(self, scores: Tensor, meta: Mapping[str, Any]) -> List[int]:
-        """Return the ids of the labels of an image with scores (N,)."""
-        if self.label_source == 'gt':
+    def find_labels(self, scores: Tensor, meta: Mapping[str, Any],
+                    source: Optional[str] = None) -> List[int]:
+        """Return the ids of the labels of an image.
+
+        Args:
+            scores: (N,).
+            meta: Of the sample.
+            source: In place of ``label_source``.
+        """
+        if (source or self.label_source) == 'gt':
             found = labels_of(meta, self.num_labels, sampled=False)
             return sorted(set(found) & set(self.eval_labels))
         return choose_labels(scores, self.label_thr, self.eval_labels)

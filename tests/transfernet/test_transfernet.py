@@ -1,5 +1,10 @@
 """TransferNet: pairs, training in chunks, tests, labels, bad input, memory."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -426,6 +431,65 @@ def test_two_runs_are_equal():
 def test_errors_of_arguments(change, error, text):
     with pytest.raises(error, match=text):
         net(**change)
+
+
+def test_ids_beyond_the_classes_of_a_metric_are_dropped():
+    """Upstream's metric: id 7 of 3 classes is no error. eval_labels keeps it away."""
+    from mmseg.evaluation import IoUMetric
+    found, truth = torch.tensor([[0, 1, 1], [2, 7, 0]]), torch.tensor([[0, 1, 2],
+                                                                      [2, 2, 255]])
+    both, union, _, _ = IoUMetric.intersect_and_union(found, truth, 3, 255)
+    iou = both / union
+    assert iou.tolist() == pytest.approx([1, .5, 1 / 3])
+    assert iou.mean().item() == pytest.approx(.611111, abs=1e-6)
+
+
+# -------------------------------------------------------------- several processes
+
+PROGRAM = """
+import os, sys
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+import segaware_mm
+from transfernet_models import batch_of, images, net, total
+def work(rank, path):
+    dist.init_process_group('gloo', init_method='file://' + path, rank=rank,
+                            world_size=2)
+    model = net(head=dict(attention=dict(mode='hard')), train_chunk=1).train()
+    wrapped = DistributedDataParallel(model)
+    kinds = [batch_of([1], [2, 3]), batch_of([], []), batch_of([4], [], seg=None)]
+    for turn in range(3):  # both, one, or none has pairs; with and without masks
+        for other in range(3):
+            losses = wrapped(images(), kinds[turn if rank == 0 else other], mode='loss')
+            model.zero_grad()
+            total(losses).backward()
+            grads = [p.grad for p in model.parameters() if p.requires_grad]
+            assert all(g is not None and g.isfinite().all() for g in grads)
+            sums = torch.stack([g.double().sum() for g in grads])
+            both = [torch.zeros_like(sums) for _ in range(2)]
+            dist.all_gather(both, sums)
+            assert torch.equal(*both)
+    if rank == 0:
+        print('all turns done')
+if __name__ == '__main__':
+    mp.spawn(work, (sys.argv[1], ), 2)
+"""
+
+
+@pytest.mark.slow
+def test_processes_with_different_batches_agree(tmp_path):
+    """No process waits for a weight that another one did not use."""
+    program = tmp_path / 'program.py'
+    program.write_text(PROGRAM)
+    helpers = Path(__file__).parents[1] / 'helpers'
+    place = os.pathsep.join([str(helpers), str(helpers.parents[1])])
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', str(program), str(tmp_path / 'meet')],
+        capture_output=True, text=True, timeout=200,
+        env=dict(os.environ, PYTHONPATH=place, OMP_NUM_THREADS='1'))
+    assert 'all turns done' in done.stdout, done.stderr
 
 
 # ------------------------------------------------------------------------- memory
