@@ -8,12 +8,14 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 import pytest
+from memory_program import PEAK_MEMORY
 from PIL import Image
 
 REPO = Path(__file__).resolve().parents[1]
@@ -44,6 +46,17 @@ TINY_MODEL = dict(
         loss_decode=dict(type='CrossEntropyLoss')),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
+
+STATUS = Path('/proc/self/status')
+
+MEMORY_PROGRAM = PEAK_MEMORY + """
+import torch
+torch.set_num_threads(1)
+{setup}
+start = start_peak()
+{work}
+print(peak_mb(start))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +237,23 @@ def losses() -> Callable[..., Dict[int, float]]:
         return found
 
     return read
+
+
+@pytest.fixture
+def peak_memory() -> Callable[[str, str], float]:
+    """Return MB that ``work`` needs beyond what is there after ``setup``.
+
+    Both are programs; ``work`` runs once. What ``work`` allocates counts, its
+    results too. What they print is left out.
+    """
+    if not STATUS.exists():
+        pytest.skip('needs /proc/self/status')
+
+    def measure(setup: str, work: str) -> float:
+        program = MEMORY_PROGRAM.format(setup=textwrap.dedent(setup),
+                                        work=textwrap.dedent(work))
+        out = subprocess.run([sys.executable, '-W', 'ignore', '-c', program],
+                             capture_output=True, text=True, check=True).stdout
+        return float(out.splitlines()[-1])
+
+    return measure

@@ -80,3 +80,20 @@ class SwitchedMaps(NamedTuple):
             self.feature.index_select(0, rows),
             tuple(None if s is None else s.index_select(0, rows) for s in self.switches),
             self.sizes)
+
+    def repeated(self, count: int) -> 'SwitchedMaps':
+        """Return the maps of one image for several rows, without a copy.
+
+        Args:
+            count: P, rows wanted.
+
+        Raises:
+            ValueError: There is not one image.
+        """
+        if len(self.feature) != 1:
+            raise ValueError(f'repeated is for the maps of one image; these are of '
+                             f'{len(self.feature)}. Use select([row]) first.')
+        return SwitchedMaps(
+            self.feature.expand(count, -1, -1, -1),
+            tuple(None if s is None else s.expand(count, -1, -1, -1)
+                  for s in self.switches), self.sizes)

@@ -164,7 +164,8 @@ def load_image(loaded: Loaded, path: str) -> Image:
     check_image(path)
     steps = _test_pipeline(loaded.cfg)
     annotations = [step for step in steps if 'LoadAnnotations' in str(step['type'])]
-    steps = [step for step in steps if step not in annotations]
+    steps = [step for step in steps if step not in annotations
+             and 'ImageLabels' not in str(step['type'])]
     first = NamingPipeline(Compose(steps[:1]))(dict(img_path=path))
     pixels = np.ascontiguousarray(first['img'][..., ::-1])
     sample = NamingPipeline(Compose(steps))(dict(img_path=path))
@@ -177,6 +178,10 @@ def load_image(loaded: Loaded, path: str) -> Image:
     truth = _truth(loaded.cfg, path, annotations[0]) if annotations else None
     if truth is not None and truth.shape != pixels.shape[:2]:
         truth = None
+    if truth is not None and meta.get('image_labels') is None:
+        # Models that are told the labels of an image: classes but the background.
+        present = np.unique(truth)
+        meta['image_labels'] = present[(present > 0) & (present < len(loaded.classes))]
     return Image(pixels, batch['inputs'], meta, truth)
 
 

@@ -24,7 +24,8 @@ from .geometry import LEAST_WIDTH, Frame, picture_size
 #: Modules that make a family.
 MODULES = ('segaware_mm.visualization.ranet_views',
            'segaware_mm.visualization.segaware_views',
-           'segaware_mm.visualization.mnc_views')
+           'segaware_mm.visualization.mnc_views',
+           'segaware_mm.visualization.transfernet_views')
 
 _families: Dict[str, 'Family'] = {}
 

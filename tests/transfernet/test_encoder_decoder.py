@@ -164,6 +164,19 @@ def test_select_takes_memory_for_its_rows_alone():
         assert 5 * part.untyped_storage().nbytes() == whole.untyped_storage().nbytes()
 
 
+def test_repeated_maps_of_an_image_share_its_memory():
+    maps = VGG16Switch(4, channels=NARROW)(image(32, 32))
+    one = maps.select([1])
+    three = one.repeated(3)
+    assert three.feature.data_ptr() == one.feature.data_ptr()
+    assert three.switches[0].data_ptr() == one.switches[0].data_ptr()
+    decoder, copied = small_decoder(), maps.select([1, 1, 1])
+    torch.testing.assert_close(decoder(three.feature[:, :1], three),
+                               decoder(copied.feature[:, :1], copied))
+    with pytest.raises(ValueError, match='of one image; these are of 2. Use select'):
+        maps.repeated(3)
+
+
 # -------------------------------------------------------------- SwitchedBackbone
 
 def test_resnet_levels():
