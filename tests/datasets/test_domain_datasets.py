@@ -368,7 +368,7 @@ def test_shipped_scenes_config(tmp_path, repo, monkeypatch):
 
     from segaware_mm.datasets.scenes.generate import generate_scenes
     monkeypatch.chdir(tmp_path)
-    generate_scenes(Path('data/scenes'), 'mmseg', 6, 2, (128, 160), seed=3,
+    generate_scenes(Path('data/scenes_transfer'), 'mmseg', 6, 2, (128, 160), seed=3,
                     progress=False)
     config = Config.fromfile(
         repo / 'configs/_base_/datasets/scenes_transfer_128x160.py')

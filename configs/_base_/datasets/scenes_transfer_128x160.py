@@ -1,19 +1,20 @@
 """Procedural scenes: masks of four classes, image labels of four others. 128x160.
 
-Made by ``python tools/make_scenes.py --layout mmseg --out data/scenes``.
+Made by ``python tools/make_scenes.py --kinds 2 --train 1000 --out data/scenes_transfer``:
+two classes of objects a scene, so that the name of one says something.
 
 Sky and ground are in every scene: that they are there tells nothing, so they are the
 background. Of the other eight, the target has tower, bush, ring and star: single objects,
 and each has its like in the source (wall, rock, disc), from which it differs by extent,
 texture or outline alone. So masks of the source can teach where such objects end, and
 image labels must teach which is which. Pole, posts and wires of a pixel or two, is too
-thin to be found from image labels, and stays in the source. Each class is in six to nine
-scenes of ten.
+thin to be found from image labels, and stays in the source. Each class is in a quarter of
+the scenes.
 
 Both domains are the same scenes. Masks of the target's classes are read in validation
 alone.
 """
-data_root = 'data/scenes'
+data_root = 'data/scenes_transfer'
 classes = ('background', 'tower', 'bush', 'ring', 'star', 'wall', 'rock', 'pole', 'disc')
 palette = [[0, 0, 0], [178, 58, 72], [58, 125, 68], [224, 86, 253], [0, 206, 201],
            [242, 166, 90], [120, 120, 128], [255, 236, 92], [61, 52, 139]]

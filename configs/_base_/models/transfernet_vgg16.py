@@ -1,0 +1,27 @@
+"""TransferNet on VGG-16 (Hong, Oh, Lee, Han, CVPR 2016), 80 labels, 320x320.
+
+As released: frozen encoder, flat attention over 20x20 positions with 1024 channels,
+features times 0.004, decoder without normalisation, loss of figure and ground times
+2, ground counts half. Ours: torchvision's weights in place of Caffe's. The classifier
+that names the labels of a test image is another network, trained by itself
+(transfernet-labels...); ``model.label_source=gt`` tests with the true labels.
+"""
+data_preprocessor = dict(
+    type='SegDataPreProcessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    size=(320, 320),
+    test_cfg=dict(size=(320, 320)))
+model = dict(
+    type='TransferNet',
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='VGG16Switch',
+        frozen=True,
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://vgg16')),
+    decode_head=dict(type='TransferNetHead', num_classes=81),
+    eval_labels=tuple(range(1, 21)),
+    label_source='cls_head')
