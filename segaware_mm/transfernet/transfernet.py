@@ -54,7 +54,9 @@ class TransferNet(BaseSegmentor):
     Training reads of every sample's metainfo ``condition_label`` (one pair) or
     ``image_labels`` (all of them), and ``gt_sem_seg``, whose pixels of 255 have no
     say: the map of an image without mask is 255 everywhere. A frozen encoder
-    (``frozen=True`` of its own) keeps nothing for the backward pass.
+    (``frozen=True`` of its own) keeps nothing for the backward pass. Where every
+    position of the encoder's map sees the whole image, as those of VGG-16 do in images
+    of 64 pixels, attention recognises a label anywhere and learns no place.
 
     Tests fill ``pred_sem_seg`` (ids, at the size of the image) and
     ``pred_label_scores`` (N,) where labels were found, not given.
