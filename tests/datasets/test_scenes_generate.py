@@ -99,6 +99,12 @@ def test_finished_set_is_left_alone_and_a_lost_file_is_made_again(tmp_path):
     assert tree(out) == before
 
 
+def test_a_set_of_few_kinds_is_no_set_of_any(tmp_path):
+    out = generate_scenes(tmp_path / 'set', **SMALL, kinds=2)
+    with pytest.raises(ScenesError, match='kinds: there 2, asked None'):
+        generate_scenes(out, **SMALL)
+
+
 @pytest.mark.parametrize('change, words', [
     (dict(seed=6), 'seed: there 5, asked 6'),
     (dict(train=4), 'train: there 3, asked 4'),

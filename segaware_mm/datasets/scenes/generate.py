@@ -116,7 +116,7 @@ def _draw(folder: Path, layout: Layout, arguments: Dict[str, Any],
           key: Key) -> None:
     split, index = key
     size = (arguments['height'], arguments['width'])
-    scene = render_scene(arguments['seed'], index, size, split, arguments['kinds'])
+    scene = render_scene(arguments['seed'], index, size, split, arguments.get('kinds'))
     for name, content in layout.scene_files(split, index, scene):
         write_atomic(folder / name, content)
     write_atomic(
@@ -145,8 +145,10 @@ def _arguments(layout: str, train: int, val: int, size: Sequence[int],
         raise ValueError(f'workers must be 1 or more, got {workers}')
     if kinds is not None and not 0 <= kinds <= KINDS:
         raise ValueError(f'kinds must be 0 to {KINDS} classes of objects, got {kinds}')
+    # Sets of any number of kinds are what they were before there was a choice.
+    chosen = {} if kinds is None else dict(kinds=kinds)
     return dict(layout=layout, train=train, val=val, height=size[0],
-                width=size[1], seed=seed, kinds=kinds)
+                width=size[1], seed=seed, **chosen)
 
 
 def _splits(arguments: Dict[str, Any]) -> List[str]:

@@ -80,8 +80,8 @@ def check_same(folder: Path, found: Dict[str, Any], arguments: Dict[str, Any],
         what: Is generated; for the message.
     """
     differences: List[str] = []
-    for key, wanted in arguments.items():
-        had = found['arguments'].get(key)
+    for key in {**arguments, **found['arguments']}:
+        had, wanted = found['arguments'].get(key), arguments.get(key)
         if had != wanted:
             differences.append(f'{key}: there {had}, asked {wanted}')
     version = found['generator_version']
