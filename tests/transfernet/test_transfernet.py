@@ -398,7 +398,7 @@ def test_modes():
     assert 'loss_cls' in model(images(), samples, mode='loss')
     assert model.eval()(images(), samples, mode='predict')[0].pred_sem_seg is not None
     table = model.encode_decode(images(), [s.metainfo for s in samples])
-    assert table.shape == (2, 5, 32, 32) and not model.with_scores
+    assert table.shape == (2, 5, 32, 32)
     assert torch.equal(table[0].argmax(0),
                        model.predict(images(), samples)[0].pred_sem_seg.data[0])
     assert model.with_decode_head and model.decode_head.num_classes == 5
