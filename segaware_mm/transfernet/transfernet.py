@@ -235,7 +235,8 @@ class TransferNet(BaseSegmentor):
         valid = self.valid(maps, inputs, metas)
         labels, scores = self.find_labels(inputs, maps, metas, valid)
         for row, sample in enumerate(data_samples):
-            found, table = self.segment(inputs, maps, row, labels[row], metas[row], valid)
+            found, table = self.segment(inputs, maps, row, labels[row], metas[row], valid,
+                                        self.with_scores)
             sample.set_data(dict(pred_sem_seg=PixelData(data=found[None])))
             if table is not None:
                 sample.set_data(dict(seg_logits=PixelData(data=table)))
@@ -295,8 +296,8 @@ class TransferNet(BaseSegmentor):
             yield ids, to_image(probability, input_size, meta, self.align_corners)[:, 0]
 
     def segment(self, inputs: Tensor, maps: SwitchedMaps, row: int,
-                labels: Sequence[int], meta: dict, valid: Optional[Tensor] = None
-                ) -> Tuple[Tensor, Optional[Tensor]]:
+                labels: Sequence[int], meta: dict, valid: Optional[Tensor] = None,
+                with_scores: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
         """Return the ids (H, W) of an image; and its scores, if wanted.
 
         Never are the maps of more labels there than of one chunk, unless the scores
@@ -306,7 +307,7 @@ class TransferNet(BaseSegmentor):
         size = image_size(input_size, meta)
         merge = LabelMerge(size, inputs.device)
         table = best = image = None
-        if self.with_scores:
+        if with_scores:
             table = torch.zeros(self.num_classes, *size, device=inputs.device)
             best = torch.zeros(size, device=inputs.device)
         for ids, probability in self.figures(maps, row, labels, input_size, meta, valid):
@@ -346,12 +347,8 @@ class TransferNet(BaseSegmentor):
         maps = self.extract_feat(inputs)
         valid = self.valid(maps, inputs, batch_img_metas)
         labels, _ = self.find_labels(inputs, maps, batch_img_metas, valid)
-        wanted, self.with_scores = self.with_scores, True
-        try:
-            return torch.stack([self.segment(inputs, maps, row, one, {}, valid)[1]
-                                for row, one in enumerate(labels)])
-        finally:
-            self.with_scores = wanted
+        return torch.stack([self.segment(inputs, maps, row, one, {}, valid, True)[1]
+                            for row, one in enumerate(labels)])
 
     def _forward(self, inputs: Tensor,
                  data_samples: Optional[List[SegDataSample]] = None) -> Tensor:
