@@ -116,7 +116,9 @@ class RoIWarpExtractor(SingleRoIExtractor):
             roi_scale_factor: Enlarge the boxes by this about their centres.
         """
         rois = self._gradient(rois.float())
-        levels = self.map_roi_levels(rois.detach(), self.num_inputs)
+        # A box whose corners are swapped or NaN has no scale, and no level of its own.
+        levels = self.map_roi_levels(rois.detach(), self.num_inputs).clamp(
+            0, self.num_inputs - 1)
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
         parts, places = [], []
