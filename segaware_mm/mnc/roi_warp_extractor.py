@@ -67,7 +67,10 @@ class RoIWarpExtractor(SingleRoIExtractor):
         round_rois (bool): Round corners to map pixels, as the release does.
         coord_grad (bool): Let gradients through to the boxes.
         coord_grad_clip (float | None): Each entry of the gradient of a box is kept
-            within this; 1 / 512 as released. None does nothing.
+            within this; 1 / 512 as released. None does nothing. What comes back is
+            the gradient of the loss as the runner scales it: divided by
+            ``accumulative_counts``, which belongs in the limit too, and times the
+            loss scale of float16 training, which does not go with a limit.
         finest_scale (int): Boxes up to twice this size take the first level of a
             pyramid, as in mmdet.
     """
