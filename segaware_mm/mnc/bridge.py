@@ -54,11 +54,10 @@ def refined_boxes(boxes: Tensor, seg_cls: Tensor, offsets: Tensor, coder: Any,
         return boxes
     chosen = offsets_of(offsets, best_class(seg_cls.detach()),
                         coder.encode_size).float()
-    if with_background:
-        background = seg_cls.detach().argmax(1) == seg_cls.shape[1] - 1
-        nothing = coder.encode(boxes.detach(), boxes.detach())
-        chosen = torch.where(background[:, None], nothing, chosen)
     moved = coder.decode(boxes, chosen, max_shape=image)
+    if with_background:  # the offsets of a box to itself are NaN where it has no area
+        background = seg_cls.detach().argmax(1) == seg_cls.shape[1] - 1
+        moved = torch.where(background[:, None], boxes, moved)
     return clipped(moved, image)
 
 

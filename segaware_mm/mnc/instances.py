@@ -32,14 +32,11 @@ def voted_instances(found: InstanceData, meta: Dict[str, Any], cfg: Dict[str, An
         boxes = boxes / boxes.new_tensor(meta['scale_factor']).repeat(2)
         limit = boxes.new_tensor([size[1], size[0]] * 2)
         boxes = torch.minimum(boxes.clamp(min=0), limit)
-    scores = found.scores
-    threshold = cfg.get('score_thr', 0.)
-    if threshold > 0:
-        scores = scores.masked_fill(scores < threshold, 0)
     voted = mask_voting(
-        boxes, found.mask_probs, scores, size, cfg['nms']['iou_threshold'],
+        boxes, found.mask_probs, found.scores, size, cfg['nms']['iou_threshold'],
         cfg.get('merge_iou', 0.5), cfg.get('mask_thr_binary', 0.4), cfg['max_per_img'],
         offset=0, vote=cfg.get('vote', True), soft=cfg.get('soft_paste', True))
-    kept = voted.scores >= threshold if threshold > 0 else slice(None)
+    # Behind the vote, in which candidates of any score take part.
+    kept = voted.scores >= cfg.get('score_thr', 0.)
     return InstanceData(bboxes=voted.boxes[kept], scores=voted.scores[kept],
                         labels=voted.labels[kept], masks=voted.masks[kept])

@@ -14,6 +14,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
+from mmdet.models.task_modules.samplers import OHEMSampler, ScoreHLRSampler
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox2roi
@@ -130,6 +131,12 @@ class MNCRoIHead(BaseRoIHead):
             self.train_cfg.get('refined_assigner', self.train_cfg.assigner))
         self.sampler = TASK_UTILS.build(self.train_cfg.sampler,
                                         default_args=dict(context=self))
+        if isinstance(self.sampler, (OHEMSampler, ScoreHLRSampler)):
+            raise ValueError(
+                f'sampler {type(self.sampler).__name__} chooses RoIs by their losses, '
+                'for which it runs the layers of a StandardRoIHead; with MNCRoIHead '
+                'take one that does not: RandomSampler, CombinedSampler, '
+                'InstanceBalancedPosSampler, IoUBalancedNegSampler or PseudoSampler.')
 
     def heads(self, k: int) -> Tuple[nn.Module, nn.Module]:
         """Return mask and class layers of pass k."""
@@ -204,6 +211,11 @@ class MNCRoIHead(BaseRoIHead):
             batch_data_samples: With ``gt_instances``: boxes, labels, masks.
         """
         truths, ignored, metas = unpack_gt_instances(batch_data_samples)
+        if not all('masks' in truth for truth in truths):
+            raise ValueError(
+                'gt_instances have no masks, which MNCRoIHead learns from: put '
+                "dict(type='LoadAnnotations', with_bbox=True, with_mask=True) in the "
+                'training pipeline.')
         truths = [with_area(truth) for truth in truths]
         boxes = [found.bboxes for found in rpn_results_list]
         losses: Dict[str, Tensor] = {}

@@ -68,7 +68,10 @@ class RoIWarpExtractor(SingleRoIExtractor):
         coord_grad (bool): Let gradients through to the boxes.
         coord_grad_clip (float | None): Each entry of the gradient of a box is kept
             within this, in image pixels. None does nothing; the release clips the
-            offsets of proposals, see :class:`MNCRPNHead`.
+            offsets of proposals, see :class:`MNCRPNHead`. What comes back is the
+            gradient of the loss as the runner scales it: divided by
+            ``accumulative_counts``, which belongs in the limit too, and times the
+            loss scale of float16 training, which does not go with a limit.
         finest_scale (int): Boxes up to twice this size take the first level of a
             pyramid, as in mmdet.
     """
@@ -117,7 +120,9 @@ class RoIWarpExtractor(SingleRoIExtractor):
             roi_scale_factor: Enlarge the boxes by this about their centres.
         """
         rois = self._gradient(rois.float())
-        levels = self.map_roi_levels(rois.detach(), self.num_inputs)
+        # A box whose corners are swapped or NaN has no scale, and no level of its own.
+        levels = self.map_roi_levels(rois.detach(), self.num_inputs).clamp(
+            0, self.num_inputs - 1)
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
         parts, places = [], []

@@ -67,10 +67,72 @@ def test_the_network_is_the_published_one():
 
 
 def test_the_released_settings():
-    cfg = load('mnc_vgg16-released_1xb1-25k_voc-sds').model.roi_head
-    assert cfg.mask_head.mask_size == 21 and cfg.mask_head.loss_mask.loss_weight == 2
-    assert 'coord_grad_clip' not in cfg.bbox_roi_extractor  # the RPN's clip, by default
-    assert cfg.bbox_roi_extractor.sampling == cfg.gate_align == 'corner'
+    cfg = load('mnc_vgg16-released_1xb1-25k_voc-sds')
+    head = cfg.model.roi_head
+    assert head.mask_head.mask_size == 21 and head.mask_head.loss_mask.loss_weight == 2
+    assert head.bbox_roi_extractor.sampling == head.gate_align == 'corner'
+    for rpn in (cfg.model.train_cfg.rpn_proposal, cfg.model.test_cfg.rpn):
+        assert rpn.min_bbox_size == 25
+
+
+def test_the_released_limit_of_gradients_is_that_of_one_image():
+    """The runner hands back the loss over the number of accumulated images."""
+    from mmengine.optim import OptimWrapper
+    cfg = load('mnc_vgg16-released_1xb1-25k_voc-sds')
+    wrapper = OptimWrapper(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.),
+                           accumulative_counts=cfg.optim_wrapper.accumulative_counts)
+    wrapper.initialize_count_status(torch.nn.Linear(1, 1), 0, cfg.train_cfg.max_iters)
+    scaled = wrapper.scale_loss(torch.tensor(1 / 512))
+    assert cfg.model.rpn_head.offset_grad_clip == scaled.item()
+
+
+@pytest.mark.parametrize('name', ['mnc_vgg16_1xb1-25k_voc-sds', 'mnc_vgg16_8xb1-40k_coco',
+                                  'mnc_r101_8xb1-40k_coco'])
+def test_every_object_has_its_best_anchor(name):
+    """Small ones too: 20 pixels in an anchor of 128 are an IoU of .02."""
+    from mmdet.registry import TASK_UTILS
+    from mmengine.structures import InstanceData
+    cfg = load(name).model.train_cfg.rpn.assigner
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        assigner = TASK_UTILS.build(cfg)
+    anchors = torch.tensor([[0., 0, 128, 128], [300, 300, 428, 428]])
+    objects = torch.tensor([[50., 50, 70, 70], [500, 500, 520, 520]])
+    found = assigner.assign(InstanceData(priors=anchors), InstanceData(
+        bboxes=objects, labels=torch.zeros(2, dtype=torch.long)))
+    assert found.gt_inds.tolist() == [1, 0]  # the second object touches no anchor
+
+
+def test_all_nuclei_of_an_image_count(tmp_path):
+    """pycocotools' first AP stops at 100 detections, whatever maxDets says."""
+    from mmdet.registry import METRICS
+    count, size = 150, (40, 110)
+    masks = torch.zeros(count, *size, dtype=torch.bool)
+    boxes = torch.tensor([[4 * (k % 25) + 1, 4 * (k // 25) + 1] for k in range(count)])
+    for mask, (x, y) in zip(masks, boxes.tolist()):
+        mask[y:y + 3, x:x + 3] = True
+    path = tmp_path / 'val.json'
+    path.write_text(json.dumps(dict(
+        images=[dict(id=1, height=size[0], width=size[1], file_name='1.png')],
+        categories=[dict(id=1, name='nucleus')],
+        annotations=[dict(id=k + 1, image_id=1, category_id=1, iscrowd=0, area=9,
+                          bbox=[x, y, 3, 3], segmentation=[
+                              [x, y, x + 3, y, x + 3, y + 3, x, y + 3]])
+                     for k, (x, y) in enumerate(boxes.tolist())])))
+    cfg = load('mnc_r18_fpn_1xb2-600i_dsb2018').val_evaluator[0]
+    metric = METRICS.build({**cfg, 'ann_file': str(path)})
+    metric.dataset_meta = dict(classes=('nucleus', ))
+    metric.process({}, [dict(img_id=1, ori_shape=size, pred_instances=dict(
+        bboxes=torch.cat((boxes, boxes + 3), 1).float(), masks=masks,
+        labels=torch.zeros(count, dtype=torch.long),
+        scores=torch.linspace(.9, .1, count)))])
+    scores = metric.evaluate(1)
+    assert scores['coco/segm_mAP'] == scores['coco/bbox_mAP'] == 1
+
+
+def test_the_folder_of_sbd_is_that_of_the_docs():
+    root = load('mnc_vgg16_1xb1-25k_voc-sds').train_dataloader.dataset.data_root
+    name = root.rsplit('/', 1)[-1]
+    assert f'\n{name}/inst/ID.mat ' in (REPO / 'docs' / 'data.md').read_text()
 
 
 @pytest.mark.parametrize('data', ['coco-mini', 'coco-mini-person', 'dsb2018'])

@@ -51,6 +51,17 @@ def test_every_roi_comes_from_the_level_of_its_size():
     assert extractor()(feats, rois[:0]).shape == (0, 3, 3, 3)
 
 
+def test_no_roi_gets_lost_whatever_its_box():
+    """Those without a scale were on no level, and the rows behind them moved up."""
+    layer = extractor(pool=1)
+    feats = [torch.randn(1, 3, 16, 20), torch.randn(1, 3, 8, 10)]
+    nan = float('nan')
+    rois = torch.tensor([[0, nan, 2., 3, 4], [0, 9, 9, 4, 14], [0, 2, 3, 60, 50]])
+    out = layer(feats, rois)
+    assert out.shape == (3, 3, 6, 6) and (out[0] == 0).all()
+    torch.testing.assert_close(out[2:], layer(feats, rois[2:]))
+
+
 @pytest.mark.parametrize('wrong, text', [
     (dict(output_size=7), 'output_size must be a multiple of pool, got 7 and 2'),
     (dict(sampling='left'), "sampling must be 'center' or 'corner'"),

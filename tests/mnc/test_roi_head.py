@@ -16,9 +16,11 @@ from mnc_models import (  # noqa: E402
     samples,
     test_cfg,
     total,
+    train_cfg,
 )
 
 from segaware_mm.mnc.bridge import best_class, offsets_of, refined_boxes  # noqa: E402
+from segaware_mm.mnc.instances import voted_instances  # noqa: E402
 from segaware_mm.mnc.mnc_roi_head import last_pixels  # noqa: E402
 
 
@@ -338,3 +340,82 @@ def test_half_precision():
     value.backward()
     assert torch.isfinite(value)
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_score_threshold_leaves_votes_alone():
+    """It chooses among the results; a candidate of any score votes (M8's boxes)."""
+    candidates = InstanceData(
+        boxes=torch.tensor([[1., 1, 5, 5], [2, 1, 6, 5], [5, 5, 8, 8]]),
+        mask_probs=torch.tensor([[[1., 1], [1, 0]], [[1, 1], [1, 1]], [[.9, .9]] * 2]),
+        scores=torch.tensor([[.6, .1], [.3, .2], [.05, .8]]))
+    found = [voted_instances(candidates, dict(img_shape=(8, 8)), test_cfg(**options).rcnn,
+                             rescale=False) for options in ({}, dict(score_thr=.4))]
+    assert found[0].scores[:3].tolist() == pytest.approx([.8, .6, .2])
+    assert found[1].scores.tolist() == pytest.approx([.8, .6])
+    assert found[0].masks[1].sum() == 15  # (1, 1, 4, 4) without [4, 4], V = .333 there
+    assert torch.equal(found[1].masks, found[0].masks[:2])
+    assert torch.equal(found[1].bboxes, found[0].bboxes[:2])
+
+
+def test_a_background_box_without_area_stays_as_it_is():
+    """Offsets of a box to itself, log(0 / 0), were NaN."""
+    from mmdet.registry import TASK_UTILS
+    coder = TASK_UTILS.build(CODER)
+    boxes = torch.tensor([[80., 3, 80, 20], [70, 3, 90, 20]], requires_grad=True)
+    got = refined_boxes(boxes, torch.tensor([[0., 1], [0, 1]]), torch.ones(2, 4), coder,
+                        (64, 80), with_background=True)
+    assert got.tolist() == [[80, 3, 80, 20], [70, 3, 80, 20]]
+    got.sum().backward()
+    assert boxes.grad.isfinite().all()
+
+
+def test_a_truth_without_masks_says_what_is_missing():
+    data = samples()
+    for one in data:
+        del one.gt_instances.masks
+    with pytest.raises(ValueError, match='gt_instances have no masks, .* with_mask=True'):
+        run(detector(), data)
+
+
+@pytest.mark.parametrize('sampler', ['OHEMSampler', 'ScoreHLRSampler'])
+def test_samplers_that_ask_for_losses_are_refused(sampler):
+    with pytest.raises(ValueError, match=f'sampler {sampler} chooses RoIs by their '
+                       'losses, .* RandomSampler'):
+        detector(train_cfg=train_cfg(sampler=dict(
+            type=sampler, num=16, pos_fraction=.5, add_gt_as_proposals=True)))
+
+
+def test_gradients_of_proposals_are_the_finite_differences(monkeypatch):
+    """Through both passes: warp, gate, classes, bridge, warp again.
+
+    In float64, at boxes whose points lie off the kinks. Targets have no gradient, and
+    those of masks and classes do not change with so small a step.
+    """
+    as_float = torch.Tensor.float
+    monkeypatch.setattr(torch.Tensor, 'float', lambda t: t if t.dtype == torch.float64
+                        else as_float(t))
+    model = detector(roi_head(gate_background_grad=True)).double().train()
+    torch.manual_seed(1)
+    for name, p in model.roi_head.named_parameters():
+        if name.endswith('weight'):
+            p.data.normal_(0, .15)
+    maps = [torch.randn(1, 8, 16, 20).double(), torch.randn(1, 8, 8, 10).double()]
+    data = samples(1)
+    data[0].gt_instances.bboxes = data[0].gt_instances.bboxes.double()
+    boxes = torch.tensor([[9.3, 7.4, 24.6, 24.1], [40.7, 20.2, 71.3, 54.6],
+                          [3.3, 31.1, 22.7, 50.9], [50.2, 2.3, 70.9, 17.7]]).double()
+
+    def losses(boxes):
+        torch.manual_seed(2)
+        found = model.roi_head.loss(maps, [InstanceData(bboxes=boxes)], data)
+        return sum(found[f's{k}.loss_{name}'] for k in (0, 1)
+                   for name in ('cls', 'seg_cls'))
+
+    leaf = boxes.clone().requires_grad_()
+    grad, = torch.autograd.grad(losses(leaf), leaf)
+    assert (grad.abs() > 1e-5).all()
+    for seed in range(3):
+        step = 1e-6 * torch.randn(4, 4, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            change = (losses(boxes + step) - losses(boxes - step)) / 2
+        assert change.item() == pytest.approx((grad * step).sum().item(), rel=1e-4)

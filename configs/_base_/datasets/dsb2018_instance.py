@@ -58,6 +58,7 @@ val_evaluator = [
         ann_file=data_root + '/val.json',
         metric=['bbox', 'segm'],
         proposal_nums=(100, 400, 1000),
+        use_mp_eval=True,  # else mAP itself stops at 100 (pycocotools)
         format_only=False),
     dict(type='VOCInstanceMetric')
 ]

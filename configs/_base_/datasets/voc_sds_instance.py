@@ -1,11 +1,11 @@
 """SBD's instances of PASCAL VOC, split of SDS (5623 / 5732 images), 20 classes.
 
-SEGAWARE_MM_DATA names the data root; SBD/ in it has img/, inst/, cls/ and the two
+SEGAWARE_MM_DATA names the data root; sbd/ in it has img/, inst/, cls/ and the two
 lists sds_train.txt and sds_val.txt, an image id a line (SBD's own train.txt and
 val.txt are another split). Short side 600, long side at most 1000.
 """
 dataset_type = 'SBDInstanceDataset'
-data_root = '{{$SEGAWARE_MM_DATA:data}}/SBD'
+data_root = '{{$SEGAWARE_MM_DATA:data}}/sbd'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),

@@ -2,8 +2,8 @@
 
 As published: stride 16, 9 anchors (boxes of 128, 256, 512 pixels), RoIs warped
 to 28x28 and pooled to 14x14, masks of 28x28, two paths of 4096. The released
-settings (masks of 21x21, mask loss twice, released rounding) are a config of
-their own.
+settings (masks of 21x21, a mask loss that counts twice, corners of cells) are a
+config of their own.
 """
 vgg16 = 'torchvision://vgg16'
 data_preprocessor = dict(
@@ -73,7 +73,7 @@ model = dict(
                 type='MaxIoUAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
-                min_pos_iou=0.3,
+                min_pos_iou=1e-3,  # the best anchor of every object
                 match_low_quality=True,
                 ignore_iof_thr=-1),
             sampler=dict(
