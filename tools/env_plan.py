@@ -54,11 +54,12 @@ def read_pins(text: str) -> Dict[str, str]:
 
 
 def read_requirements(path: Path) -> List[str]:
-    """Return what setup.cfg asks for, with the test and dev extras."""
+    """Return what setup.cfg asks for, with the extras test, dev and crf."""
     config = configparser.ConfigParser()
     config.read(path)
     extras = config['options.extras_require']
-    texts = (config['options']['install_requires'], extras['test'], extras['dev'])
+    texts = (config['options']['install_requires'],
+             *(extras[name] for name in ('test', 'dev', 'crf')))
     return [line.strip() for text in texts for line in text.splitlines()
             if line.strip() and not line.lstrip().startswith('#')]
 

@@ -50,17 +50,6 @@ def test_average_precision_by_hand():
     assert average_precision(np.ones(1), np.ones(1)) == 1
 
 
-def test_average_precision_as_scikit_learn():
-    metrics = pytest.importorskip('sklearn.metrics')
-    rng = np.random.default_rng(3)
-    for _ in range(20):
-        positive = rng.random(30) < 0.4
-        positive[0] = True
-        scores = rng.integers(0, 9, 30) / 8
-        assert average_precision(scores, positive) == pytest.approx(
-            metrics.average_precision_score(positive, scores))
-
-
 def sample(scores, labels, label_set=None, **kwargs):
     meta = dict(image_labels=np.array(labels, np.int64), img_path='x.jpg', **kwargs)
     if label_set is not None:
