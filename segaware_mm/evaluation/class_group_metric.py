@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from ..engine.near import did_you_mean, near_names
+from .label_maps import iou_percent, known_mean, map_pairs
 
 
 @METRICS.register_module()
@@ -76,20 +77,9 @@ class ClassGroupIoUMetric(BaseMetric):
                 image.
         """
         classes = len(self.dataset_meta['classes'])
-        for sample in data_samples:
-            pred, label = (sample[key]['data'].flatten(0, -2).cpu().numpy()
-                           for key in ('pred_sem_seg', 'gt_sem_seg'))
-            name = sample.get('img_path', 'an image')
-            if pred.shape != label.shape:
-                raise ValueError(f'the prediction of {name} has size {pred.shape}, its '
-                                 f'label {label.shape}.')
+        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
             known = label != self.ignore_index
             pred, label = pred[known].astype(np.int64), label[known].astype(np.int64)
-            for what, values in (('prediction', pred), ('label', label)):
-                wrong = values[(values < 0) | (values >= classes)]
-                if wrong.size:
-                    raise ValueError(f'the {what} of {name} has class {wrong[0]}; the '
-                                     f'data set has the classes 0..{classes - 1}.')
             self.results.append(np.stack([
                 np.bincount(values, minlength=classes)
                 for values in (label[pred == label], label, pred)]))
@@ -97,9 +87,7 @@ class ClassGroupIoUMetric(BaseMetric):
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
         """Return the means, and log the classes."""
         right, labels, preds = np.sum(results, axis=0)
-        union = labels + preds - right
-        iou = 100 * np.divide(right, union, where=union > 0,
-                              out=np.full(union.shape, np.nan))
+        iou = iou_percent(right, labels, preds)
         groups = self.group_ids()
         table = PrettyTable(['class', 'group', 'IoU'])
         for k, name in enumerate(self.dataset_meta['classes']):
@@ -107,12 +95,9 @@ class ClassGroupIoUMetric(BaseMetric):
             table.add_row([name, member, f'{iou[k]:.2f}'])
         print_log(f'IoU of classes:\n{table.get_string()}',
                   MMLogger.get_current_instance())
-        found = dict(mIoU=_mean(iou))
+        found = dict(mIoU=known_mean(iou))
         for group, ids in groups.items():
-            found[f'mIoU_{group}'] = _mean(iou[ids])
+            found[f'mIoU_{group}'] = known_mean(iou[ids])
             found[f'classes_{group}'] = float(np.isfinite(iou[ids]).sum())
         return found
 
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float('nan')

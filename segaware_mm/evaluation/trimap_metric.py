@@ -14,6 +14,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from .boundary_distance import boundary_distance
+from .label_maps import iou_percent, known_mean, map_pairs
 
 
 @METRICS.register_module()
@@ -60,23 +61,8 @@ class TrimapIoUMetric(BaseMetric):
                 image.
         """
         classes = len(self.dataset_meta['classes'])
-        for sample in data_samples:
-            pred, label = (sample[key]['data'].flatten(0, -2).cpu().numpy()
-                           for key in ('pred_sem_seg', 'gt_sem_seg'))
-            name = sample.get('img_path', 'an image')
-            if pred.shape != label.shape:
-                raise ValueError(f'the prediction of {name} has size {pred.shape}, its '
-                                 f'label {label.shape}.')
-            self._check(f'label of {name}', label[label != self.ignore_index], classes)
-            self._check(f'prediction of {name}', pred, classes)
+        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
             self.results.append(self.counts(pred, label, classes))
-
-    def _check(self, what: str, values: np.ndarray, classes: int) -> None:
-        wrong = values[(values < 0) | (values >= classes)]
-        if wrong.size:
-            raise ValueError(
-                f'the {what} has class {wrong[0]}; the data set has the classes '
-                f'0..{classes - 1}, and {self.ignore_index} for pixels without one.')
 
     def counts(self, pred: np.ndarray, label: np.ndarray,
                classes: int) -> np.ndarray:
@@ -99,17 +85,13 @@ class TrimapIoUMetric(BaseMetric):
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
         """Return ``mIoU@r`` for every radius, and log the classes."""
         total = np.sum(results, axis=0)
-        intersection = total[0]
-        union = total[1] + total[2] - intersection
-        iou = 100 * np.divide(intersection, union, where=union > 0,
-                              out=np.full(union.shape, np.nan))
+        iou = iou_percent(*total)
         table = PrettyTable(['class', *(f'r={r:g}' for r in self.radii)])
         for name, row in zip(self.dataset_meta['classes'], iou.T):
             table.add_row([name, *(f'{value:.2f}' for value in row)])
         print_log(f'IoU near boundaries:\n{table.get_string()}',
                   MMLogger.get_current_instance())
         return {
-            f'mIoU@{r:g}': float(np.nanmean(row)) if np.isfinite(row).any() else
-            float('nan')
+            f'mIoU@{r:g}': known_mean(row)
             for r, row in zip(self.radii, iou)
         }
