@@ -9,4 +9,3 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 randomness = dict(seed=0)
-model = dict(eval_labels=(1, 2, 3, 4))

@@ -28,14 +28,20 @@ class Pairs(NamedTuple):
     Attributes:
         images: (P,) int64, rows of the batch, ascending.
         labels: (P,) int64, ids 1..N.
+        present: (P,) bool, whether the image has the label.
     """
 
     images: Tensor
     labels: Tensor
+    present: Tensor
 
     def part(self, start: int, stop: int) -> 'Pairs':
         """Return some of them, in their order."""
-        return Pairs(self.images[start:stop], self.labels[start:stop])
+        return Pairs(*[one[start:stop] for one in self])
+
+    def of_present(self) -> 'Pairs':
+        """Return those whose label is there, in their order."""
+        return Pairs(*[one[self.present] for one in self])
 
 
 def name_of(meta: Mapping[str, Any]) -> str:
@@ -73,20 +79,48 @@ def labels_of(meta: Mapping[str, Any], num_labels: int, sampled: bool = True
     return found
 
 
-def collect_pairs(metas: Sequence[Mapping[str, Any]], num_labels: int,
-                  device: torch.device) -> Pairs:
-    """Return the pairs of a batch of samples; there may be none.
+def absent_labels(meta: Mapping[str, Any], num_labels: int, count: int) -> List[int]:
+    """Draw labels that the data set annotates and the image has not.
+
+    Args:
+        meta: Of the sample; without ``label_set`` all labels are annotated.
+        num_labels: N.
+        count: How many; fewer where there are fewer.
 
     Raises:
         KeyError, ValueError: As :func:`labels_of`.
     """
-    images, labels = [], []
+    there = set(labels_of(meta, num_labels, sampled=False))
+    known = meta.get('label_set')
+    known = range(1, num_labels + 1) if known is None else \
+        sorted({int(one) for one in known if 1 <= int(one) <= num_labels})
+    absent = [one for one in known if one not in there]
+    return [absent[k] for k in torch.randperm(len(absent))[:count].tolist()]
+
+
+def collect_pairs(metas: Sequence[Mapping[str, Any]], num_labels: int,
+                  device: torch.device, num_absent: int = 0) -> Pairs:
+    """Return the pairs of a batch of samples; there may be none.
+
+    Args:
+        metas: Of the samples.
+        num_labels: N.
+        device: Where the model is.
+        num_absent: Labels that an image has not, drawn for each, by torch's generator.
+
+    Raises:
+        KeyError, ValueError: As :func:`labels_of`.
+    """
+    images, labels, present = [], [], []
     for row, meta in enumerate(metas):
         found = labels_of(meta, num_labels)
-        images += [row] * len(found)
-        labels += found
+        absent = absent_labels(meta, num_labels, num_absent) if num_absent else []
+        images += [row] * (len(found) + len(absent))
+        labels += found + absent
+        present += [True] * len(found) + [False] * len(absent)
     return Pairs(torch.tensor(images, dtype=torch.int64, device=device),
-                 torch.tensor(labels, dtype=torch.int64, device=device))
+                 torch.tensor(labels, dtype=torch.int64, device=device),
+                 torch.tensor(present, dtype=torch.bool, device=device))
 
 
 def stack_maps(samples: Sequence[Any], ignore_index: int) -> Optional[Tensor]:

@@ -70,8 +70,9 @@ class TransferNet(BaseSegmentor):
         label_source (str): Where the labels of a test image come from. 'classifier':
             the classifier's scores. 'gt': ``image_labels`` of the metainfo (oracle).
             'cls_head': the head's own classifier, asked for every label at the
-            context which that label attends to; no second network, but each label
-            sees what looks most like it, so absent ones score high more often.
+            context which that label attends to; no second network. Without
+            ``loss_presence`` it has never seen an absent label: each looks where it
+            finds itself most, and absent ones score high more often.
         label_thr (float): Labels with at least this score are taken; the best one
             where there is none.
         eval_labels (Sequence[int] | None): Ids that may be found, such as
@@ -196,7 +197,7 @@ class TransferNet(BaseSegmentor):
         """
         head, ignored = self.decode_head, self.decode_head.ignore_index
         metas = [sample.metainfo for sample in data_samples]
-        pairs = collect_pairs(metas, self.num_labels, inputs.device)
+        pairs = collect_pairs(metas, self.num_labels, inputs.device, head.num_absent)
         seg = stack_maps(data_samples, ignored)
         if seg is not None:
             check_maps(seg, metas, self.num_labels, ignored)
@@ -208,12 +209,14 @@ class TransferNet(BaseSegmentor):
         terms, chunk = [], self.train_chunk or count
         for start in range(0, count, chunk):
             part = pairs.part(start, start + chunk)
-            targets = None if seg is None else pair_targets(seg, part, metas, ignored)
-            work = (maps, part.images, part.labels, targets, valid)
+            targets = None if seg is None else \
+                pair_targets(seg, part.of_present(), metas, ignored)
+            work = (maps, part.images, part.labels, targets, valid, part.present)
             terms.append(head.pair_terms(*work) if count <= chunk else
                          PairTerms(*checkpoint(head.pair_terms, *work,
                                                use_reentrant=False)))
-        pixels = 0 if seg is None else count_pixels(seg, ignored)[pairs.images].sum()
+        rows = pairs.of_present().images
+        pixels = 0 if seg is None else count_pixels(seg, ignored)[rows].sum()
         return head.losses(terms, pixels)
 
     # --------------------------------------------------------------------- tests

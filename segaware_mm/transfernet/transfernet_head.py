@@ -10,6 +10,11 @@ One channel s is all that the decoder knows of the label, so that what it learns
 masks of some classes serves the others. Losses: cross entropy of the label given z;
 cross entropy of figure and ground over the pixels that are not ignored.
 
+Cross entropy of the label needs no place: attention knows the label, and any place that
+it points at for this label alone tells the classifier which one it is. ``loss_presence``
+(ours) asks for labels that are absent too, and for each "is it here?": only features of
+the object itself answer that.
+
 Shapes: B images, P pairs of image and label, N labels, C channels, h x w the encoder's
 map, H' x W' where the decoder ends, H x W pixels.
 """
@@ -50,20 +55,25 @@ class PairTerms(NamedTuple):
     """What some pairs add to the losses; (P,) each.
 
     Attributes:
-        cls: Cross entropy of the label, weighted.
+        cls: Cross entropy of the label, weighted; 0 where it is absent.
+        presence: Binary cross entropy of "is it here?", weighted.
         seg: Cross entropy of figure and ground, weighted, summed over the pixels.
         log_prob, entropy, drawn: Of hard attention.
         has_pixels: Whether a pixel of the target counts.
-        right: Whether the classifier's best label is the pair's.
+        right: Whether the classifier's best label is the pair's; with
+            ``loss_presence`` whether the label is rightly called present or absent.
+        present: Whether the label is there.
     """
 
     cls: Tensor
+    presence: Tensor
     seg: Tensor
     log_prob: Tensor
     entropy: Tensor
     drawn: Tensor
     has_pixels: Tensor
     right: Tensor
+    present: Tensor
 
 
 @MODELS.register_module()
@@ -77,10 +87,16 @@ class TransferNetHead(BaseModule):
             are known.
         classifier_channels (int): Of the hidden layer of the label's classifier.
         decoder (dict): :class:`UnpoolDecoder`; in TransferNet from 1 channel to 2.
-        loss_cls (dict): Cross entropy of the label; mmseg's ``CrossEntropyLoss``.
-        loss_seg (dict): Cross entropy of figure and ground. Both losses are asked for
+        loss_cls (dict | None): Cross entropy of the label; mmseg's
+            ``CrossEntropyLoss``. None, with ``loss_presence``: without it.
+        loss_seg (dict): Cross entropy of figure and ground. All losses are asked for
             every element; the mean is taken here: over the pairs, and over all pixels
             of the batch that count.
+        loss_presence (dict | None): Binary cross entropy of a label's own logit,
+            whether it is in the image; mmseg's ``CrossEntropyLoss`` with
+            ``use_sigmoid``. Then ``label_scores`` are sigmoids.
+        num_absent (int): With ``loss_presence``: so many labels of ``label_set`` that
+            an image has not are asked for too. They are not decoded.
         ignore_index (int): Id of pixels that do not count.
         align_corners (bool): Of the resizing of scores whose size is not the image's.
         init_cfg (dict | list | None): Of the classifier; Xavier by default.
@@ -96,10 +112,12 @@ class TransferNetHead(BaseModule):
                  attention: dict = dict(type='LabelAttention'),  # noqa: B006
                  classifier_channels: int = 512,
                  decoder: dict = dict(type='UnpoolDecoder'),  # noqa: B006
-                 loss_cls: dict = dict(  # noqa: B006
+                 loss_cls: Optional[dict] = dict(  # noqa: B006
                      type='CrossEntropyLoss', loss_weight=1.0, avg_non_ignore=True),
                  loss_seg: dict = dict(  # noqa: B006
                      type='CrossEntropyLoss', loss_weight=2.0, avg_non_ignore=True),
+                 loss_presence: Optional[dict] = None,
+                 num_absent: int = 0,
                  ignore_index: int = 255,
                  align_corners: bool = False,
                  init_cfg: Optional[Union[dict, List[dict]]] = None) -> None:
@@ -121,8 +139,25 @@ class TransferNetHead(BaseModule):
             nn.Linear(classifier_channels, self.num_labels))
         self.decoder = MODELS.build(decoder)
         self._check_decoder()
-        self.loss_cls = MODELS.build(loss_cls)
+        self._check_losses(loss_cls, loss_presence, num_absent)
+        self.num_absent = num_absent
+        self.loss_cls = None if loss_cls is None else MODELS.build(loss_cls)
         self.loss_seg = MODELS.build(loss_seg)
+        self.loss_presence = None if loss_presence is None else \
+            MODELS.build(loss_presence)
+
+    @staticmethod
+    def _check_losses(loss_cls: Optional[dict], loss_presence: Optional[dict],
+                      num_absent: int) -> None:
+        """Raise unless something trains attention, and has what it needs."""
+        check_number('num_absent', num_absent, 0, integer=True)
+        if loss_cls is None and loss_presence is None:
+            raise ValueError('loss_cls and loss_presence are None; one of them is '
+                             'wanted: without labels, attention learns nothing.')
+        if (loss_presence is not None) != (num_absent > 0):
+            raise ValueError(
+                f'loss_presence is {loss_presence} and num_absent {num_absent}; they go '
+                'together: labels that are absent teach the loss to say no.')
 
     def _check_decoder(self) -> None:
         """Raise unless the decoder goes from 1 channel to 2, each pair by itself."""
@@ -203,9 +238,9 @@ class TransferNetHead(BaseModule):
                      valid: Optional[Tensor] = None, chunk: int = 16) -> Tensor:
         """Return how well an image's context of every label is recognised as it.
 
-        Of each label l the attention, its context z_l and the softmax of the
-        classifier at l. Not a probability that l is there: each label looks for
-        itself where it finds itself most.
+        Of each label l the attention, its context z_l and the classifier's sigmoid at
+        l; without ``loss_presence`` its softmax, which is not a probability that l is
+        there: each label looks for itself where it finds itself most.
 
         Args:
             feature: (1, C, h, w) of one image.
@@ -224,7 +259,9 @@ class TransferNetHead(BaseModule):
             logits = self.attention.logits(projected, rows)
             weights = self.attention.select(logits, valid).weights
             context = attended_feature(scaled.expand(len(rows), -1, -1, -1), weights)
-            scores = self.classifier(context).float().softmax(1)
+            scores = self.classifier(context).float()
+            scores = scores.softmax(1) if self.loss_presence is None \
+                else scores.sigmoid()
             found.append(scores.gather(1, rows[:, None])[:, 0])
         return torch.cat(found) if found else feature.new_zeros(0, dtype=torch.float32)
 
@@ -232,7 +269,8 @@ class TransferNetHead(BaseModule):
 
     def pair_terms(self, maps: SwitchedMaps, images: Tensor, labels: Tensor,
                    targets: Optional[Tensor] = None,
-                   valid: Optional[Tensor] = None) -> PairTerms:
+                   valid: Optional[Tensor] = None,
+                   present: Optional[Tensor] = None) -> PairTerms:
         """Return what pairs add to the losses.
 
         Pairs without a pixel that counts, those of a domain without masks, are not
@@ -240,16 +278,31 @@ class TransferNetHead(BaseModule):
 
         Args:
             maps, images, labels, valid: As of :meth:`forward`.
-            targets: (P, H, W), 1 figure, 0 ground, or ignored; None: all ignored.
+            targets: (P, H, W), 1 figure, 0 ground, or ignored, of the pairs whose
+                label is there; None: all ignored.
+            present: (P,) bool, whether the label is there; all where None.
         """
         features = maps.feature.index_select(0, images)
         valid = None if valid is None else valid.index_select(0, images)
         found = self.attend(features, labels, valid)
         logits = found.label_logits.float()
-        cls = self.elements(self.loss_cls, logits, labels - 1, -100)
-        has_pixels = torch.zeros_like(labels, dtype=torch.bool)
+        own = logits.gather(1, labels[:, None] - 1)
+        if present is None:
+            present = torch.ones_like(labels, dtype=torch.bool)
+        cls = presence = logits.new_zeros(len(labels))
+        if self.loss_cls is not None:
+            wanted = (labels - 1).masked_fill(~present, -100)
+            cls = self.elements(self.loss_cls, logits, wanted, -100)
+        if self.loss_presence is not None:
+            presence = self.elements(self.loss_presence, own, present.long(), -100)
+            right = (own[:, 0] > 0) == present
+        else:
+            right = logits.argmax(1) == labels - 1
+        has_pixels = torch.zeros_like(present)
         if targets is not None:
-            has_pixels = (targets != self.ignore_index).flatten(1).any(1)
+            counts = (targets != self.ignore_index).flatten(1).any(1)
+            has_pixels[present] = counts
+            targets = targets[counts]
         rows = has_pixels.nonzero()[:, 0]
         seg = cls.new_zeros(len(labels))
         if not len(rows):
@@ -257,11 +310,10 @@ class TransferNetHead(BaseModule):
         else:
             scores = self.decode(found.dense.index_select(0, rows), maps,
                                  images.index_select(0, rows))
-            sums = self.seg_sums(scores, targets.index_select(0, rows))
-            seg = seg.index_add(0, rows, sums)
-        return PairTerms(cls, seg, found.attention.log_prob, found.attention.entropy,
-                         found.attention.drawn, has_pixels,
-                         logits.detach().argmax(1) == labels - 1)
+            seg = seg.index_add(0, rows, self.seg_sums(scores, targets))
+        return PairTerms(cls, presence, seg, found.attention.log_prob,
+                         found.attention.entropy, found.attention.drawn, has_pixels,
+                         right.detach(), present)
 
     def seg_sums(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each pair, summed over its pixels.
@@ -298,17 +350,20 @@ class TransferNetHead(BaseModule):
             pixels: How many pixels of all targets count.
 
         Returns:
-            ``loss_cls``, ``loss_seg``, ``loss_attention`` of hard attention, and
-            ``acc_label`` in percent.
+            ``loss_cls``, ``loss_seg``, ``loss_presence``, ``loss_attention`` of hard
+            attention, those that there are, and ``acc_label`` in percent.
         """
         terms = PairTerms(*[torch.cat(part) for part in zip(*parts)])
         count = torch.as_tensor(pixels, device=terms.seg.device).clamp(min=1)
         per_pair = len(terms.seg) * terms.seg / count
-        out = dict(loss_cls=terms.cls.mean(), loss_seg=per_pair.mean(),
-                   acc_label=100 * terms.right.float().mean())
+        out = dict(loss_seg=per_pair.mean(), acc_label=100 * terms.right.float().mean())
+        if self.loss_cls is not None:
+            out['loss_cls'] = terms.cls.sum() / terms.present.sum().clamp(min=1)
+        if self.loss_presence is not None:
+            out['loss_presence'] = terms.presence.mean()
         if self.attention.select.mode == 'hard':
             # What a pair adds to the mean: its own draw has no say in the others'.
-            reward = -(terms.cls + per_pair).detach()
+            reward = -(terms.cls + terms.presence + per_pair).detach()
             out['loss_attention'] = self.attention.select.loss(
                 Attention(None, terms.log_prob, terms.entropy, terms.drawn), reward,
                 terms.has_pixels.long())
@@ -317,7 +372,10 @@ class TransferNetHead(BaseModule):
     def no_losses(self, maps: SwitchedMaps) -> Dict[str, Tensor]:
         """Return losses of a batch without pairs: 0, with a live graph."""
         zero = no_loss(self, maps.feature).to(maps.feature.device)
-        out = dict(loss_cls=zero, loss_seg=zero * 1)
+        out = dict(loss_seg=zero)
+        for name in ('loss_cls', 'loss_presence'):
+            if getattr(self, name) is not None:
+                out[name] = zero * 1
         if self.attention.select.mode == 'hard':
             out['loss_attention'] = zero * 1
         return out

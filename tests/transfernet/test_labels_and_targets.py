@@ -91,6 +91,31 @@ def test_all_labels_or_the_sampled_one():
     assert collect_pairs(metas[1:2], 5, CPU).labels.shape == (0, )
 
 
+def test_absent_labels_are_of_the_label_set_and_not_there():
+    metas = [dict(image_labels=[2, 5], condition_label=5, label_set=(1, 2, 3, 5)),
+             dict(image_labels=[], label_set=(4, )), dict(image_labels=[1, 2, 3, 4, 5])]
+    seen = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        pairs = collect_pairs(metas, 5, CPU, num_absent=1)
+        assert pairs.images.tolist() == [0, 0, 1, 2, 2, 2, 2, 2]
+        assert pairs.present.tolist() == [True, False, False] + [True] * 5
+        assert pairs.labels[2] == 4 and pairs.labels[0] == 5
+        seen.add(int(pairs.labels[1]))
+    assert seen == {1, 3}  # both, in time
+    assert pairs.of_present().labels.tolist() == [5, 1, 2, 3, 4, 5]
+    many = collect_pairs(metas[:1], 5, CPU, num_absent=9)
+    assert sorted(many.labels.tolist()) == [1, 3, 5]  # no more than there are
+    free = collect_pairs([dict(image_labels=[2])], 3, CPU, num_absent=9)
+    assert sorted(free.labels.tolist()) == [1, 2, 3]  # without label_set: all
+    assert collect_pairs(metas, 5, CPU).present.all()
+
+
+def test_what_is_absent_must_be_known():
+    with pytest.raises(KeyError, match="'image_labels' .* is not in the metainfo"):
+        collect_pairs([dict(condition_label=1)], 5, CPU, num_absent=1)
+
+
 @pytest.mark.parametrize('meta, error, text', [
     (dict(), KeyError, "'image_labels' .* is not in the metainfo of b.png. Add a "
      'transform .*LoadImageLabels, and its name to meta_keys of PackSegInputs'),

@@ -72,6 +72,25 @@ def test_the_sampled_label_is_the_only_pair():
     torch.testing.assert_close(model.loss(images(), samples), one)
 
 
+def test_absent_labels_have_no_target():
+    """A figure of one label that was made in the pipeline; others are asked for."""
+    presence = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    model = net(head=dict(loss_presence=presence, num_absent=9))
+    samples = batch_of([1], [3, 4])
+    wanted = model.loss(images(), samples)
+    assert set(wanted) == {'loss_cls', 'loss_seg', 'loss_presence', 'acc_label'}
+    plain = net().loss(images(), samples)
+    for name in ('loss_cls', 'loss_seg'):
+        torch.testing.assert_close(wanted[name], plain[name])
+    samples = batch_of([3])
+    samples[0].gt_sem_seg.data = torch.where(
+        samples[0].gt_sem_seg.data == 255, 255, (samples[0].gt_sem_seg.data == 3).long())
+    samples[0].set_metainfo(dict(binary_label=3))
+    torch.testing.assert_close(model.loss(images(1), samples)['loss_seg'],
+                               net().loss(images(1), samples)['loss_seg'])
+    assert model.loss(images(1), [sample([], seg=None)])['loss_presence'] > 0
+
+
 @pytest.mark.parametrize('mode', ['soft', 'hard'])
 @pytest.mark.parametrize('chunk', [1, 2])
 def test_chunks_have_the_losses_and_gradients_of_all(chunk, mode):

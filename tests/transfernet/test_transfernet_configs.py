@@ -19,6 +19,8 @@ STAGES = ('transfernet-attention_vgg16_1xb8-120k_coco60-voc-320x320',
           'transfernet_vgg16_1xb4-240k_coco60-voc-320x320')
 SMALL = ('transfernet_r18_1xb8-1200i_coco-mini',
          'transfernet_r18_1xb8-1200i_scenes-128x160')
+BOUNDS = tuple(name.replace('transfernet', kind) for kind in ('transfernet-full', 'cam')
+               for name in SMALL)
 
 
 def load(name: str) -> Config:
@@ -59,7 +61,7 @@ def test_the_network_is_the_released_one():
     assert not any(p.requires_grad for p in model.backbone.parameters())
 
 
-@pytest.mark.parametrize('name', STAGES + SMALL)
+@pytest.mark.parametrize('name', STAGES + SMALL + BOUNDS)
 def test_the_model_index_lists_it(name):
     meta = yaml.safe_load((FOLDER / 'metafile.yaml').read_text())
     model, = (m for m in meta['Models'] if m['Name'] == name)
@@ -84,7 +86,7 @@ def test_small_networks_learn_masks_and_labels(name):
             seg[:] = 0
             seg[:, 20:40, 30:60] = 6
         sample = SegDataSample(metainfo=dict(
-            condition_label=6, img_shape=(64, 96), ori_shape=(64, 96), domain=domain))
+            image_labels=[6], img_shape=(64, 96), ori_shape=(64, 96), domain=domain))
         sample.gt_sem_seg = PixelData(data=seg)
         losses = model.loss(torch.randn(1, 3, 64, 96), [sample])
         seg_loss = sum(v for k, v in losses.items() if 'loss_seg' in k)
@@ -93,3 +95,25 @@ def test_small_networks_learn_masks_and_labels(name):
         total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all()
                for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize('name', BOUNDS)
+def test_rows_of_a_table_differ_in_what_they_say_alone(name):
+    """The same backbone, batch, schedule and validation; masks of all, or of none."""
+    ours = load('transfernet_' + name.split('_', 1)[1])
+    other = load(name)
+    for key in ('train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader',
+                'val_evaluator', 'randomness'):
+        assert ours[key] == other[key], key
+    assert ours.train_dataloader.batch_size == other.train_dataloader.batch_size
+    encoder = other.model.backbone
+    assert ours.model.backbone.backbone == encoder.get('backbone', encoder)
+    dataset = other.train_dataloader.dataset
+    if name.startswith('cam'):
+        assert dataset == ours.train_dataloader.dataset
+        assert other.model.type == 'MultiLabelClassifier' and other.model.cam
+    else:
+        assert other.model == ours.model
+        assert 'datasets' not in dataset and dataset.get('keep') is None
+        assert dataset.pipeline == ours.train_dataloader.dataset.datasets[1].pipeline
+    build(other)

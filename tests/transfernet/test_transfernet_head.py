@@ -31,8 +31,8 @@ def plain(**kwargs):
 def terms_of(head, cls, seg):
     count = len(cls)
     flags = torch.zeros(count, dtype=torch.bool)
-    return [PairTerms(cls, seg, torch.zeros(count), torch.zeros(count), flags, flags,
-                      flags)]
+    zero = torch.zeros(count)
+    return [PairTerms(cls, zero, seg, zero, zero, flags, flags, flags, ~flags)]
 
 
 def test_losses_of_the_example():
@@ -276,6 +276,69 @@ def test_a_loss_that_has_no_elements_is_named():
     with pytest.raises(ValueError, match=r'Mean gave a loss of shape \(\) for labels '
                        r'\(1, 4, 4\); one for every label is wanted'):
         head.seg_sums(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long())
+
+
+# ------------------------------------------------------------------ absent labels
+
+PRESENCE = dict(loss_cls=None, num_absent=2, loss_presence=dict(
+    type='CrossEntropyLoss', use_sigmoid=True, loss_weight=.5))
+
+
+def test_absent_labels_are_asked_for_and_not_decoded():
+    head, maps, rows, labels, targets = job(**PRESENCE)
+    present = torch.tensor([True, False, True])
+    terms = head.pair_terms(maps, rows, labels, targets[present], present=present)
+    logits = head.attend(maps.feature[rows], labels).label_logits
+    own = logits[torch.arange(3), labels - 1]
+    wanted = .5 * nn.functional.binary_cross_entropy_with_logits(
+        own, present.float(), reduction='none')
+    torch.testing.assert_close(terms.presence, wanted)
+    assert terms.right.tolist() == ((own > 0) == present).tolist()
+    assert terms.seg[1] == 0 and (terms.seg[[0, 2]] > 0).all()
+    assert (terms.cls == 0).all()
+    losses = head.losses([terms], (targets[present] != 255).sum())
+    assert set(losses) == {'loss_seg', 'loss_presence', 'acc_label'}
+    torch.testing.assert_close(losses['loss_presence'], wanted.mean())
+
+
+def test_the_label_loss_is_the_mean_of_those_that_are_there():
+    loss = dict(type='CrossEntropyLoss')
+    head, maps, rows, labels, targets = job(**{**PRESENCE, 'loss_cls': loss})
+    present = torch.tensor([True, False, True])
+    terms = head.pair_terms(maps, rows, labels, targets[present], present=present)
+    alone = head.pair_terms(maps, rows[present], labels[present], targets[present])
+    assert terms.cls[1] == 0
+    torch.testing.assert_close(head.losses([terms], 1)['loss_cls'], alone.cls.mean())
+    torch.testing.assert_close(head.losses([terms], 1)['loss_seg'],
+                               head.losses([alone], 1)['loss_seg'])
+
+
+def test_scores_with_absent_labels_are_sigmoids():
+    head, maps, *_ = job(**PRESENCE)
+    logits = head.attend(maps.feature[:1].expand(4, -1, -1, -1),
+                         torch.tensor([1, 2, 3, 4])).label_logits
+    torch.testing.assert_close(head.label_scores(maps.feature[:1], [1, 2, 3, 4]),
+                               logits.sigmoid().diagonal())
+
+
+def test_a_batch_of_absent_labels_alone():
+    head, maps, rows, labels, targets = job(**PRESENCE)
+    absent = torch.zeros(3, dtype=torch.bool)
+    terms = head.pair_terms(maps, rows, labels, targets[absent], present=absent)
+    losses = head.losses([terms], 0)
+    assert losses['loss_seg'] == 0 and losses['loss_presence'] > 0
+    total(losses).backward()
+
+
+@pytest.mark.parametrize('change, text', [
+    (dict(loss_cls=None), 'loss_cls and loss_presence are None'),
+    (dict(num_absent=2), 'loss_presence is None and num_absent 2'),
+    (dict(loss_presence=PRESENCE['loss_presence']), 'num_absent 0'),
+    (dict(num_absent=-1), 'num_absent must be'),
+])
+def test_losses_that_do_not_go_together(change, text):
+    with pytest.raises(ValueError, match=text):
+        build(head_cfg(**change))
 
 
 def test_the_head_is_registered():

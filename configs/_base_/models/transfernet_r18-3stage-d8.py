@@ -1,7 +1,8 @@
 """TransferNet on a three-stage ResNet-18 of stride 8 that learns (ours).
 
 Switches of every channel of the map of stride 4; the decoder upsamples from there
-to the image. For trainings of minutes on a CPU.
+to the image. Labels that are absent are asked for too, so that the head itself says
+which labels an image has. For trainings of minutes on a CPU.
 """
 norm_cfg = dict(type='BN', requires_grad=True)
 data_preprocessor = dict(
@@ -45,6 +46,10 @@ model = dict(
             embed_channels=256,
             feat_scale=0.1),
         classifier_channels=256,
+        loss_cls=None,
+        loss_presence=dict(
+            type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+        num_absent=3,
         decoder=dict(
             type='UnpoolDecoder',
             in_channels=1,

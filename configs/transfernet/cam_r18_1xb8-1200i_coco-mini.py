@@ -1,0 +1,17 @@
+"""Class activation maps on a few hundred COCO images, from image labels (a baseline, ours).
+
+The backbone, data, schedule and labels of TransferNet's config; no mask is used.
+"""
+_base_ = './transfernet_r18_1xb8-1200i_coco-mini.py'
+
+model = dict(
+    _delete_=True,
+    type='MultiLabelClassifier',
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone={{_base_.encoder}},
+    num_classes=81,
+    in_channels=256,
+    label_thr=0.5,
+    eval_labels=tuple(range(1, 21)),
+    cam=True,
+    cam_thr=0.3)

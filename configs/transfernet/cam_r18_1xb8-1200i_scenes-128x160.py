@@ -1,0 +1,16 @@
+"""Class activation maps on procedural scenes, from image labels alone (a baseline, ours).
+
+The backbone, data, schedule and labels of TransferNet's config; no mask is used.
+"""
+_base_ = './transfernet_r18_1xb8-1200i_scenes-128x160.py'
+
+model = dict(
+    _delete_=True,
+    type='MultiLabelClassifier',
+    data_preprocessor={{_base_.data_preprocessor}},
+    backbone={{_base_.encoder}},
+    num_classes=9,
+    in_channels=256,
+    label_thr=0.5,
+    cam=True,
+    cam_thr=0.3)
