@@ -9,6 +9,10 @@ DATA = {
     'scenes': '1xb8-1200i_scenes-128x160',
     'coco-mini': '1xb8-1200i_coco-mini',
 }
+#: Data sets whose validation has the source classes too.
+WITH_SOURCE = ('scenes', )
+#: Thresholds of activation maps; the best one on the validation images is taken.
+CAM_THRESHOLDS = (.2, .3, .4, .5, .6)
 
 
 def _rows(data: str) -> Tuple[Row, ...]:

@@ -4,19 +4,22 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from bench_report import bullet_list, markdown_table, page
 from camvid_table import environments, number
-from transfer_job import KEYS
-from transfer_rows import DATA
+from transfer_job import ALL, SOURCE, TARGET
+from transfer_rows import CAM_THRESHOLDS, DATA
 
 Result = Dict[str, Any]
 
 NOTES = (
     'Mean IoU in % over the validation images: of the *target* classes, whose masks '
-    'only the first row of a data set has seen, of the *source* classes, and of all '
-    'classes with the background.',
+    'only the first row of a data set has seen, of the *source* classes where the '
+    'validation has them, and of all classes with the background.',
     '*labels found*: the network says which classes an image has; *labels given*: it '
     'is told, so that what is left is where they are.',
     '*of full*: target mIoU in % of that of the row with all masks, same data set, '
     'iterations and seed.',
+    'Of activation maps stands the best of the thresholds '
+    f'{", ".join(map(str, CAM_THRESHOLDS))}, chosen on these very images with labels '
+    'given.',
     'A row is one seed; *s/iter*: median of the logged times of a training iteration.',
 )
 
@@ -33,9 +36,9 @@ def full_of(result: Result, results: Sequence[Result]) -> Optional[Result]:
 def share(result: Result, results: Sequence[Result], where: str) -> str:
     """Return a score as percent of full supervision, '-' without that."""
     full = full_of(result, results)
-    if full is None or not full[where][KEYS[0]] > 0:
+    if full is None or not full[where][TARGET] > 0:
         return '-'
-    return f'{100 * result[where][KEYS[0]] / full[where][KEYS[0]]:.0f}'
+    return f'{100 * result[where][TARGET] / full[where][TARGET]:.0f}'
 
 
 def score_table(results: Sequence[Result], places: Sequence[str]) -> str:
@@ -43,10 +46,13 @@ def score_table(results: Sequence[Result], places: Sequence[str]) -> str:
     rows: List[List[str]] = []
     for r in results:
         cells = []
-        for where in ('scores', 'oracle'):
-            cells += [*(number(r[where][key]) for key in KEYS), share(r, results, where)]
+        for where in ('found', 'given'):
+            cells += [*(number(r[where].get(key)) for key in (TARGET, SOURCE, ALL)),
+                      share(r, results, where)]
+        label = r['label'] if r['threshold'] is None else \
+            f'{r["label"]}, threshold {r["threshold"]}'
         rows.append([
-            f'`{r["name"]}`', r['label'], *cells,
+            f'`{r["name"]}`', label, *cells,
             number(r['seconds_per_iteration']), number(r['params']),
             str(r['iterations']), str(r['seed']),
             str(places.index(r['environment']) + 1)])

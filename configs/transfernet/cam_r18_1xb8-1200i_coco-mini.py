@@ -1,4 +1,4 @@
-"""Class activation maps on a few hundred COCO images, from image labels (a baseline, ours).
+"""Class activation maps on a few hundred COCO images, by image labels: a baseline (ours).
 
 The backbone, data, schedule and labels of TransferNet's config; no mask is used.
 """

@@ -30,6 +30,7 @@ try:
     refinement = importlib.import_module('refinement')
     region_ops = importlib.import_module('region_ops')
     region_plan = importlib.import_module('region_plan')
+    transfer = importlib.import_module('transfer')
 finally:
     sys.path.remove(BENCHMARKS)
 
@@ -41,12 +42,13 @@ PARSERS = {
     'benchmarks/mnc_steps.py': mnc_steps.parser,
     'benchmarks/refinement.py': refinement.parser,
     'benchmarks/region_ops.py': region_ops.parser,
+    'benchmarks/transfer.py': transfer.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
     'tools/region_stats.py': region_parser,
     'tools/visualize.py': picture_parser,
 }
 TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE,
-          'benchmarks/mnc.py': mnc.TABLE}
+          'benchmarks/mnc.py': mnc.TABLE, 'benchmarks/transfer.py': transfer.TABLE}
 #: Program -> its section in benchmarks/README.md.
 SECTIONS = {'camvid.py': 'CamVid', 'flow.py': 'Flow',
             'local_attention.py': 'Local attention', 'mnc_steps.py': 'MNC',

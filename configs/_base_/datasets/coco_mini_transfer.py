@@ -8,7 +8,10 @@ root.
 """
 data_root = '{{$SEGAWARE_MM_DATA:data}}/coco_mini'
 classes = 'COCOExclusiveDataset'  # 0 background, 1..20 VOC, 21..80 the others
-target_classes = 'PascalVOCDataset'
+target_classes = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
+    'train', 'tvmonitor')  # VOC's
 size = (320, 320)
 meta_keys = ('img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
              'image_labels', 'label_set', 'condition_label', 'domain')
@@ -92,10 +95,8 @@ val_dataloader = dict(
         ]))
 test_dataloader = val_dataloader
 
-# Classes that are neither there nor predicted do not count: the mean is that of the
-# background and VOC's classes, and of others only where one is predicted.
 val_evaluator = [
-    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='ClassGroupIoUMetric', groups=dict(target=target_classes)),
     dict(type='MultiLabelMetric')
 ]
 test_evaluator = val_evaluator
