@@ -132,7 +132,7 @@ class COCOExclusiveDataset(BaseSegDataset):
         if self.label_file is not None:
             labels = ImageLabelFile(osp.join(self.data_root or '', self.label_file),
                                     NAMES, self.label_key)
-        from ..engine.progress import progress_bar
+        from ..utils.progress import progress_bar
         hidden = labels is not None or len(self.data_list) < MANY or \
             not is_main_process()
         with progress_bar(desc='reading masks', unit='image', total=len(self.data_list),

@@ -140,7 +140,7 @@ class SBDInstanceDataset(BaseDetDataset):
 
     def _read_all(self, entries: List[Entry]) -> List[dict]:
         """Read all annotations, showing progress where there are many."""
-        from ..engine.progress import progress_bar
+        from ..utils.progress import progress_bar
         hidden = len(entries) < MANY or not is_main_process()
         with progress_bar(desc=f'reading {osp.basename(self.ann_file)}', unit='image',
                           total=len(entries), disable=hidden) as bar:

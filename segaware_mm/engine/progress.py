@@ -4,7 +4,6 @@ Everything else mmengine says goes to the log file of the work dir.
 """
 
 import logging
-import sys
 from typing import Any, Dict, Optional
 
 from mmengine.hooks import Hook
@@ -12,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from ..utils.progress import progress_bar
 from .runner import CheckedRunner
 
 
@@ -25,13 +25,6 @@ class QuietRunner(CheckedRunner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
-
-
-def progress_bar(**kwargs: Any) -> tqdm:
-    """Return a bar that rewrites its line, or in a file adds one now and then."""
-    on_screen = sys.stderr.isatty()
-    return tqdm(mininterval=0.2 if on_screen else 15., dynamic_ncols=on_screen,
-                **kwargs)
 
 
 class ProgressHook(Hook):

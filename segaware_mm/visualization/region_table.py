@@ -11,10 +11,10 @@ from mmengine.logging import MMLogger
 
 from ..engine.cli import KeyValueAction, run_tool
 from ..engine.errors import ConfigError
-from ..engine.progress import progress_bar
 from ..evaluation.region_statistics import RegionStatistics, region_statistics
 from ..ops.region_attention import construct_regions
 from ..ranet.ranet_head import RANetHead
+from ..utils.progress import progress_bar
 from .draw import subject_of
 from .load import check_image, load_image, load_model
 from .registry import Subject, family_of

@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from ...utils.files import remove_parts, write_atomic
+from ...utils.progress import progress_bar
 from ..scenes import storage
 from ..scenes.encoding import png_gray, png_rgb
 from ..scenes.manifest import ScenesError, check_same
@@ -80,7 +79,7 @@ def generate_flow(out: Union[str, Path], train: int = 2000, val: int = 100,
 def _draw_all(folder: Path, arguments: Dict[str, Any], pending: List[Key],
               workers: int, progress: bool) -> None:
     total = arguments['train'] + arguments['val']
-    bar = tqdm(total=total, initial=total - len(pending), desc='flow pairs',
+    bar = progress_bar(total=total, initial=total - len(pending), desc='flow pairs',
                unit='pair', disable=not progress)
     with bar:
         for _ in run_tasks(partial(_draw, folder, arguments), pending, workers):

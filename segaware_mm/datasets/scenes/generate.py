@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from tqdm import tqdm
-
 from ...utils.files import remove_parts, write_atomic
+from ...utils.progress import progress_bar
 from . import manifest, storage
 from .encoding import json_bytes
 from .layouts import LAYOUTS, Layout
@@ -88,7 +87,7 @@ def _fill(folder: Path, arguments: Dict[str, Any], complete: bool,
     if pending or summarise:
         _write_manifest(folder, arguments, complete=False)
     draw = partial(_draw, folder, layout, arguments)
-    bar = tqdm(
+    bar = progress_bar(
         total=len(keys),
         initial=len(keys) - len(pending),
         desc=f'{arguments["layout"]} scenes',
