@@ -7,7 +7,7 @@ from camvid_rows import Row
 #: Data set -> end of the names of its configs.
 DATA = {
     'scenes': '1xb8-1200i_scenes-128x160',
-    'coco-mini': '1xb8-1200i_coco-mini',
+    'coco-mini': '1xb8-600i_coco-mini-224x224',
 }
 #: Data sets whose validation has the source classes too.
 WITH_SOURCE = ('scenes', )

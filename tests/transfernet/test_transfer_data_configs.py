@@ -44,7 +44,7 @@ def test_coco_mini_batches(mini):
         assert len(batch['inputs']) == 8
         for image, sample in zip(batch['inputs'], batch['data_samples']):
             values = set(sample.gt_sem_seg.data.unique().tolist())
-            assert image.shape == (3, 320, 320) == (3, *sample.gt_sem_seg.shape)
+            assert image.shape == (3, 224, 224) == (3, *sample.gt_sem_seg.shape)
             assert sample.condition_label in sample.image_labels
             if number % 2:
                 assert sample.domain == 'source' and sample.label_set[0] == 21

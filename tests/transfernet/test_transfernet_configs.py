@@ -17,7 +17,7 @@ import segaware_mm  # noqa: E402, F401
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / 'transfernet'
 STAGES = ('transfernet-attention_vgg16_1xb8-120k_coco60-voc-320x320',
           'transfernet_vgg16_1xb4-240k_coco60-voc-320x320')
-SMALL = ('transfernet_r18_1xb8-1200i_coco-mini',
+SMALL = ('transfernet_r18_1xb8-600i_coco-mini-224x224',
          'transfernet_r18_1xb8-1200i_scenes-128x160')
 BOUNDS = tuple(name.replace('transfernet', kind) for kind in ('transfernet-full', 'cam')
                for name in SMALL)

@@ -3,7 +3,7 @@
 Both domains are the same images (ours; in the paper they are two data sets): the source
 has the masks of the classes that VOC has not, the target the image labels of VOC's
 classes, from a file, so that their masks are not even read. Validated are VOC's classes,
-masks and image labels. 320x320, the longer side padded. SEGAWARE_MM_DATA names the data
+masks and image labels. 224x224, the longer side padded. SEGAWARE_MM_DATA names the data
 root.
 """
 data_root = '{{$SEGAWARE_MM_DATA:data}}/coco_mini'
@@ -12,7 +12,7 @@ target_classes = (
     'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
     'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
     'train', 'tvmonitor')  # VOC's
-size = (320, 320)
+size = (224, 224)
 meta_keys = ('img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip',
              'image_labels', 'label_set', 'condition_label', 'domain')
 test_meta_keys = ('img_path', 'seg_map_path', 'ori_shape', 'img_shape', 'scale_factor',
@@ -24,7 +24,7 @@ source_pipeline = [
     dict(type='LoadImageLabels', min_pixels=64),
     dict(type='SampleConditionLabel', no_label='another'),
     dict(type='PadToSquare'),
-    dict(type='RandomResize', scale=(330, 330), ratio_range=(1.0, 1.7), keep_ratio=True),
+    dict(type='RandomResize', scale=(232, 232), ratio_range=(1.0, 1.7), keep_ratio=True),
     dict(type='ConditionedRandomCrop', crop_size=size, cropped_away='resample',
          min_pixels=64),
     dict(type='RandomFlip', prob=0.5),
@@ -34,7 +34,7 @@ source_pipeline = [
 target_pipeline = [
     dict(type='SampleConditionLabel', no_label='another'),
     dict(type='PadToSquare'),
-    dict(type='RandomResize', scale=(330, 330), ratio_range=(1.0, 1.15), keep_ratio=True),
+    dict(type='RandomResize', scale=(232, 232), ratio_range=(1.0, 1.15), keep_ratio=True),
     dict(type='RandomCrop', crop_size=size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs', meta_keys=meta_keys)

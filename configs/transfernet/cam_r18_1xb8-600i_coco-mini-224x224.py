@@ -2,7 +2,7 @@
 
 The backbone, data, schedule and labels of TransferNet's config; no mask is used.
 """
-_base_ = './transfernet_r18_1xb8-1200i_coco-mini.py'
+_base_ = './transfernet_r18_1xb8-600i_coco-mini-224x224.py'
 
 model = dict(
     _delete_=True,

@@ -2,7 +2,7 @@
 
 The masks of the other 60 classes take part too, as in TransferNet's config.
 """
-_base_ = './transfernet_r18_1xb8-1200i_coco-mini.py'
+_base_ = './transfernet_r18_1xb8-600i_coco-mini-224x224.py'
 
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
