@@ -64,9 +64,12 @@ class TransferNet(BaseSegmentor):
     Args:
         backbone (dict): An encoder that returns :class:`SwitchedMaps`.
         decode_head (dict): :class:`TransferNetHead`.
-        classifier (dict | None): :class:`MultiLabelClassifier`, trained by itself; it
-            is frozen here, reads the same inputs, and has a checkpoint of its own
-            through ``init_cfg``.
+        classifier (dict | None): :class:`MultiLabelClassifier`, trained by itself, as
+            published; it is frozen here, reads the same inputs, and has a checkpoint
+            of its own through ``init_cfg``. With ``backbone=None`` it reads the
+            encoder's map and is trained with the rest (ours): ``loss_label``. Attention
+            finds objects of classes without masks much sooner in an encoder that
+            image labels have taught to tell them.
         label_source (str): Where the labels of a test image come from. 'classifier':
             the classifier's scores. 'gt': ``image_labels`` of the metainfo (oracle).
             'cls_head': the head's own classifier, asked for every label at the
@@ -158,7 +161,13 @@ class TransferNet(BaseSegmentor):
             raise ValueError(f'classifier has num_classes={found}, decode_head '
                              f'{self.decode_head.num_classes}; both count the '
                              'background.')
-        self.classifier.requires_grad_(False)
+        if not self.joint:
+            self.classifier.requires_grad_(False)
+
+    @property
+    def joint(self) -> bool:
+        """Whether the classifier reads the encoder's map and learns with the rest."""
+        return self.classifier is not None and self.classifier.backbone is None
 
     @property
     def num_labels(self) -> int:
@@ -166,9 +175,9 @@ class TransferNet(BaseSegmentor):
         return self.decode_head.num_labels
 
     def train(self, mode: bool = True) -> 'TransferNet':
-        """Set the mode; the classifier stays in evaluation mode."""
+        """Set the mode; a classifier of its own stays in evaluation mode."""
         super().train(mode)
-        if self.classifier is not None:
+        if self.classifier is not None and not self.joint:
             self.classifier.eval()
         return self
 
@@ -202,9 +211,11 @@ class TransferNet(BaseSegmentor):
         if seg is not None:
             check_maps(seg, metas, self.num_labels, ignored)
         maps = self.extract_feat(inputs)
+        extra = self.classifier.label_loss(self.classifier.read(maps), metas) \
+            if self.joint else {}
         count = len(pairs.labels)
         if not count:
-            return head.no_losses(maps)
+            return {**head.no_losses(maps), **extra}
         valid = self.valid(maps, inputs, metas)
         terms, chunk = [], self.train_chunk or count
         for start in range(0, count, chunk):
@@ -217,7 +228,7 @@ class TransferNet(BaseSegmentor):
                                                use_reentrant=False)))
         rows = pairs.of_present().images
         pixels = 0 if seg is None else count_pixels(seg, ignored)[rows].sum()
-        return head.losses(terms, pixels)
+        return {**head.losses(terms, pixels), **extra}
 
     # --------------------------------------------------------------------- tests
 
@@ -265,7 +276,8 @@ class TransferNet(BaseSegmentor):
             found = [labels_of(meta, self.num_labels, sampled=False) for meta in metas]
             return [sorted(set(one) & set(allowed)) for one in found], None
         if source == 'classifier':
-            scores = self.classifier.label_scores(inputs)
+            scores = self.classifier.scores_of_maps(maps) if self.joint else \
+                self.classifier.label_scores(inputs)
         else:
             scores = maps.feature.new_zeros(len(inputs), self.num_labels,
                                             dtype=torch.float32)

@@ -347,6 +347,32 @@ def test_a_classifier_stays_as_it_is():
     assert not any(name.startswith('classifier.') for name in grads)
 
 
+def test_a_classifier_on_the_encoder_learns_with_the_rest():
+    model = net(classifier=dict(CLASSIFIER, backbone=None), label_source='classifier')
+    losses = model.train().loss(images(), batch_of([1], [2, 3]))
+    alone = net()
+    alone.load_state_dict(model.state_dict(), strict=False)
+    alone = alone.loss(images(), batch_of([1], [2, 3]))
+    assert set(losses) == {*alone, 'loss_label'}
+    torch.testing.assert_close(losses['loss_cls'], alone['loss_cls'])
+    maps = model.extract_feat(images())
+    logits = model.classifier.label_layer(maps.feature).mean((2, 3))
+    there = torch.tensor([[1., 0, 0, 0], [0, 1, 1, 0]])
+    torch.testing.assert_close(
+        losses['loss_label'],
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, there))
+    losses['loss_label'].backward()
+    assert model.classifier.training and model.classifier.label_layer.weight.grad.any()
+    assert any(p.grad is not None and p.grad.any() for p in model.backbone.parameters())
+    assert all(p.grad is None for p in model.decode_head.parameters())
+    results = model.eval().predict(images(), [SegDataSample(), SegDataSample()])
+    torch.testing.assert_close(results[1].pred_label_scores, logits[1].sigmoid())
+    empty = model.loss(images(1), [sample([], seg=None)])
+    assert set(empty) == {*losses} - {'acc_label'} and empty['loss_label'] > 0
+    with pytest.raises(ValueError, match='it reads the map of a TransferNet'):
+        model.classifier.label_scores(images())
+
+
 def test_a_classifier_has_a_checkpoint_of_its_own(tmp_path):
     alone = build(CLASSIFIER, seed=5)
     path = tmp_path / 'classifier.pth'
