@@ -59,7 +59,7 @@ class TransferNet(BaseSegmentor):
     of 64 pixels, attention recognises a label anywhere and learns no place.
 
     Tests fill ``pred_sem_seg`` (ids, at the size of the image) and
-    ``pred_label_scores`` (N,) where labels were found, not given.
+    ``pred_label_scores`` (N,) where labels were found, or could be at no cost.
 
     Args:
         backbone (dict): An encoder that returns :class:`SwitchedMaps`.
@@ -263,6 +263,8 @@ class TransferNet(BaseSegmentor):
                     ) -> Tuple[List[List[int]], Optional[Tensor]]:
         """Return the ids of the labels of every image, and the scores (B, N).
 
+        Scores are None where labels are given and no classifier shares the encoder.
+
         Args:
             inputs: (B, 3, H', W').
             maps: Of the encoder.
@@ -274,7 +276,8 @@ class TransferNet(BaseSegmentor):
         allowed = self.eval_labels
         if source == 'gt':
             found = [labels_of(meta, self.num_labels, sampled=False) for meta in metas]
-            return [sorted(set(one) & set(allowed)) for one in found], None
+            scores = self.classifier.scores_of_maps(maps) if self.joint else None
+            return [sorted(set(one) & set(allowed)) for one in found], scores
         if source == 'classifier':
             scores = self.classifier.scores_of_maps(maps) if self.joint else \
                 self.classifier.label_scores(inputs)

@@ -367,6 +367,9 @@ def test_a_classifier_on_the_encoder_learns_with_the_rest():
     assert all(p.grad is None for p in model.decode_head.parameters())
     results = model.eval().predict(images(), [SegDataSample(), SegDataSample()])
     torch.testing.assert_close(results[1].pred_label_scores, logits[1].sigmoid())
+    model.label_source = 'gt'  # scores are there all the same
+    given = model.predict(images(), batch_of([1], [2, 3]))
+    torch.testing.assert_close(given[1].pred_label_scores, logits[1].sigmoid())
     empty = model.loss(images(1), [sample([], seg=None)])
     assert set(empty) == {*losses} - {'acc_label'} and empty['loss_label'] > 0
     with pytest.raises(ValueError, match='it reads the map of a TransferNet'):
