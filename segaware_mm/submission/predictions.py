@@ -89,6 +89,7 @@ def server_map(prediction: np.ndarray, image: TestImage, ids: Sequence[int],
             f'{what} has size {prediction.shape[0]} x {prediction.shape[1]}, the image '
             f'{image.height} x {image.width}. Scores must be resized to the original '
             'image before classes are chosen.')
+    prediction = prediction.astype(np.int64)
     inside = (prediction >= 0) & (prediction < len(ids))
     absent = (prediction == NONE) & ~inside
     wrong = prediction[~inside & ~absent]

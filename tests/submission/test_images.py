@@ -60,8 +60,8 @@ def test_image_that_occurs_twice_and_a_damaged_one_are_named(folder):
         images_of_folder(folder, PATTERN)
     (folder / 'a/t_10_left.png').replace(folder / 't_5_left.png')
     (folder / 'a/t_2_left.png').write_bytes((folder / 'b/t_2_left.png').read_bytes())
-    with pytest.raises(SubmissionError, match=r'has the image t_2 twice '
-                                              r'\(.*a/t_2_left.png and .*b/t_2_left.png\)'):
+    with pytest.raises(SubmissionError, match=r'the image t_2 twice \(.*a/t_2_left.png '
+                                              r'and .*b/t_2_left.png\)'):
         images_of_folder(folder, PATTERN)
 
 
