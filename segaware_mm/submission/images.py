@@ -74,9 +74,10 @@ def images_of_folder(folder: PathLike, pattern: str) -> List[TestImage]:
     found = [_image(one, match) for one in sorted(paths)
              for match in [re.fullmatch(pattern, one.name)] if match]
     if not found:
+        shown = re.sub(r'\?P<\w+>', '', pattern)
         raise SubmissionError(
             f'{folder} has {len(paths)} files, and none is an image of this test set: '
-            f'their names match {pattern!r}. Give the folder of the downloaded test set.')
+            f'their names match {shown}. Give the folder of the downloaded test set.')
     return _sorted(found, folder)
 
 

@@ -160,8 +160,7 @@ def _stranger(form: LabelFormat, name: str, image: Optional[str]) -> Problem:
         return Problem(name, 'is no part of a submission', 'delete it')
     if image is None:
         return Problem(name, f'is no name of a label image of {form.server}',
-                       f'name it IMAGE.png (files match {form.file_pattern}), or delete '
-                       'it')
+                       'name it as its image is named, with .png, or delete it')
     return Problem(name, f'{image} is no image of the test set',
                    'delete it, or name it as the image is named')
 

@@ -2,10 +2,9 @@
 
 import errno
 import gzip
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import tarfile
 import zipfile
 
@@ -150,19 +149,17 @@ def test_full_disk_names_the_file_that_it_stopped_at(tmp_path, monkeypatch, name
 
 @pytest.mark.parametrize('name', ['a.zip', 'a.tgz'])
 def test_kill_leaves_no_half_archive_and_the_next_run_cleans_up(tmp_path, name):
-    program = f"""
-import os, signal
-from segaware_mm.submission.archive import write_archive
-class Killer(dict):
-    def __getitem__(self, name):
-        if name == 'k':
-            os.kill(os.getpid(), signal.SIGKILL)
-        return os.urandom(1 << 20)
-write_archive({str(tmp_path / name)!r}, Killer.fromkeys('ijk'))
-"""
-    done = subprocess.run([sys.executable, '-c', program], cwd=os.getcwd(), env=dict(
-        os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
-    assert done.returncode == -signal.SIGKILL
+    class Killer(dict):
+        def __getitem__(self, key):
+            if key == 'k':
+                os.kill(os.getpid(), signal.SIGKILL)
+            return os.urandom(1 << 20)
+
+    process = multiprocessing.get_context('fork').Process(
+        target=write_archive, args=(tmp_path / name, Killer.fromkeys('ijk')))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     left, = os.listdir(tmp_path)
     assert left.startswith(f'.{name}.') and left.endswith('.part')
     assert (tmp_path / left).stat().st_size > 1 << 20

@@ -49,7 +49,8 @@ def test_wrong_folders_say_what_is_wanted(folder, tmp_path):
                                               'downloaded test set'):
         images_of_folder(tmp_path / 'no', PATTERN)
     with pytest.raises(SubmissionError, match=r'images has 4 files, and none is an image '
-                                              r'of this test set: their names match'):
+                                              r'of this test set: their names match '
+                                              r'\(\(\\d\{4\}\)\)\\.jpg\. Give'):
         images_of_folder(folder, COCO)
 
 

@@ -250,7 +250,7 @@ TREE_CASES = {
     'image of another set': (add(other), [
         (other, 'is no image of the test set', 'delete it')]),
     'text file': (lambda s, f: f.update({'readme.txt': b'hello'}), [
-        (lambda s: 'readme.txt', 'is no name of a label image', 'name it IMAGE.png')]),
+        (lambda s: 'readme.txt', 'is no name of a label image', 'name it as its')]),
     "a system's file": (lambda s, f: f.update({'.DS_Store': b'x'}), [
         (lambda s: '.DS_Store', 'is no part of a submission', 'delete it')]),
     "a system's copy": (add(lambda s: '__MACOSX/._' + os.path.basename(s.file)), [
