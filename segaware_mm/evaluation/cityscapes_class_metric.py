@@ -18,6 +18,7 @@ from PIL import Image
 from prettytable import PrettyTable
 
 from ..engine.near import did_you_mean, near_names
+from ..utils.cityscapes_scripts import PIXEL, load_evaluator
 from .cityscapes_scores import PixelCounts, pixel_counts, pixel_scores
 
 #: The four numbers of the benchmark: the evaluator's average, ours.
@@ -44,6 +45,9 @@ class CityscapesClassMetric(BaseMetric):
         collect_device, prefix: As in mmengine's ``BaseMetric``; the prefix is
             'cityscapes'.
 
+    Raises:
+        ImportError: cityscapesscripts is not installed.
+
     Metrics: ``cityscapes/mIoU`` (the benchmark's "IoU class"), ``miIoU`` ("iIoU class"),
     ``mIoU_category``, ``miIoU_category``; ``IoU_road`` and so on, ``iIoU_person``,
     ``IoU_category_flat``, ``iIoU_category_human``. NaN for what never occurs; means leave
@@ -58,6 +62,7 @@ class CityscapesClassMetric(BaseMetric):
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        load_evaluator(PIXEL)  # says before the test what to install
         self.output_dir = None if output_dir is None else Path(output_dir)
         self.instance_weighted = instance_weighted
 

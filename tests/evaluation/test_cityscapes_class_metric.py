@@ -200,7 +200,7 @@ def test_without_the_scripts(monkeypatch):
     monkeypatch.delitem(sys.modules, f'{package}.{cityscapes_scripts.PIXEL}', False)
     with pytest.raises(ImportError, match='need the package cityscapesscripts: pip '
                        'install cityscapesscripts'):
-        cityscapes_scripts.load_evaluator(cityscapes_scripts.PIXEL)
+        METRICS.build(dict(type='CityscapesClassMetric'))
 
 
 def test_counts_add_up(scene, tmp_path):
