@@ -17,7 +17,8 @@ PYTHON ?= $(shell python3 -c '' 2>/dev/null && echo python3 || echo python3.11)
 # The whole suite on the default stack; what differs between the two on the forks.
 TESTS_mm :=
 TESTS_onedl := tests/stack tests/utils tests/test_doctor.py tests/mnc \
-    tests/datasets/test_sbd.py tests/evaluation/test_voc_instance_metric.py
+    tests/datasets/test_sbd.py tests/evaluation/test_voc_instance_metric.py \
+    tests/evaluation/test_boundary_coco_metric.py
 export WHEELS
 
 .DEFAULT_GOAL := help

@@ -1,5 +1,6 @@
 """Files appear whole or not at all: a name beside the target first."""
 
+import glob
 import os
 from pathlib import Path
 from typing import List, Union
@@ -27,17 +28,20 @@ def write_atomic(path: Union[str, Path], content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def remove_parts(folder: Union[str, Path], deep: bool = False) -> List[Path]:
+def remove_parts(folder: Union[str, Path], deep: bool = False,
+                 of: str = '') -> List[Path]:
     """Remove what killed runs left of their writes.
 
     Args:
         folder (str or Path): It may be absent.
         deep (bool): Whether the folders in it are looked through too.
+        of (str): Name of the file that was written; without it all files count.
 
     Returns:
         list[Path]: The paths removed.
     """
-    parts = list(Path(folder).glob('**/.*.part' if deep else '.*.part'))
+    pattern = f'.{glob.escape(of)}.*.part' if of else '.*.part'
+    parts = list(Path(folder).glob(f'**/{pattern}' if deep else pattern))
     for part in parts:
         part.unlink(missing_ok=True)  # several processes clean up
     return parts

@@ -86,6 +86,46 @@ def _merged(polygons: List[List[float]], size: Sequence[int]) -> Rle:
     return coco.merge(_from_parts(polygons, size))
 
 
+def rle_counts(counts: Any) -> np.ndarray:
+    """Return the lengths of the runs of an RLE, the first outside.
+
+    pycocotools' own reader trusts what it reads; this is for files of others.
+
+    Args:
+        counts: Of the RLE: lengths, or the string or bytes that stand for them. A number
+            is written in groups of 5 bits, low ones first, each with a bit for "more" as
+            one character from '0' on; from the fourth on, numbers are differences to the
+            one two before.
+
+    Returns:
+        (N,) int64. Inside are those at odd places.
+
+    Raises:
+        ValueError: No such string.
+    """
+    if isinstance(counts, (list, tuple)):
+        return np.asarray(counts, np.int64)
+    text = counts.encode('utf-8', 'surrogatepass') if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if len(codes) == 0:
+        return codes
+    if codes.min() < 0 or codes.max() > 63:
+        raise ValueError('has a character that no RLE has')
+    ends = np.flatnonzero(codes < 32)
+    if codes[-1] >= 32:
+        raise ValueError('ends within a number')
+    starts = np.append(0, ends[:-1] + 1)
+    sizes = ends - starts + 1
+    if sizes.max() > 7:  # 35 bits
+        raise ValueError('has a number that no image has')
+    place = np.arange(len(codes)) - np.repeat(starts, sizes)
+    values = np.add.reduceat((codes & 31) << (5 * place), starts)
+    values -= np.where(codes[ends] & 16, 1 << (5 * sizes), 0)  # the sign
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
 def mask_iou(first: Sequence[Rle], second: Sequence[Rle]) -> np.ndarray:
     """Return the intersection over union of every pair.
 

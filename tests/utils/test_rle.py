@@ -6,7 +6,13 @@ import torch
 
 coco = pytest.importorskip('pycocotools.mask')
 
-from segaware_mm.utils.rle import as_rles, encode_mask, mask_iou, usable_polygons  # noqa: E402,E501
+from segaware_mm.utils.rle import (  # noqa: E402
+    as_rles,
+    encode_mask,
+    mask_iou,
+    rle_counts,
+    usable_polygons,
+)
 
 
 def random_masks(count, seed=0, size=(5, 7)):
@@ -58,3 +64,37 @@ def test_polygons():
 def test_other_forms_are_refused(masks, text):
     with pytest.raises(TypeError, match=text):
         as_rles(masks, name='masks')
+
+
+def runs(mask):
+    """Lengths of the runs of a mask, column by column, the first outside."""
+    values = np.append(0, mask.T.ravel()).astype(int)
+    places = np.flatnonzero(np.diff(values))
+    return np.diff([0, *places, mask.size])
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 40), (37, 1), (300, 200)])
+def test_runs_are_read_as_pycocotools_writes_them(size):
+    rng = np.random.default_rng(0)
+    for mask in (rng.random(size) < .3, np.zeros(size, bool), np.ones(size, bool),
+                 np.cumsum(rng.random(size) < .02, 0) % 2 == 1):
+        counts = encode_mask(mask)['counts']
+        for form in (counts, counts.decode(), runs(mask).tolist()):
+            assert rle_counts(form).tolist() == runs(mask).tolist()
+
+
+def test_runs_of_large_images():
+    for counts in ([0, 10**9, 3], [7, 2**31, 2**31, 1, 1]):
+        text = coco.frPyObjects({'size': [1, sum(counts)], 'counts': counts}, 1,
+                                sum(counts))['counts']
+        assert rle_counts(text).tolist() == counts
+    assert rle_counts('').tolist() == []
+
+
+@pytest.mark.parametrize('text, error', [
+    ('ab c', 'has a character that no RLE has'), ('\u00e9', 'has a character'),
+    ('\ud800', 'has a character'), ('1o', 'ends within a number'),
+    ('oooooooo0', 'has a number that no image has')])
+def test_broken_runs_are_told(text, error):
+    with pytest.raises(ValueError, match=error):
+        rle_counts(text)

@@ -1,0 +1,185 @@
+"""The images of a test set: their names, sizes and files.
+
+A test set is a folder of images; a list of image names beside such a folder (VOC's
+``test.txt``); or COCO's image information (``image_info_test-dev2017.json``). Sizes come
+from the headers of the images, or from COCO's file; no image is decoded.
+
+A *pattern* is a regular expression that the names of a test set's images match wholly.
+Its group ``name`` is what the server calls the image, ``id`` COCO's number of it.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Dict, Iterable, List, NamedTuple, Optional, Union
+
+from PIL import Image
+
+from ..engine.near import did_you_mean, near_names
+from .problem import SubmissionError
+
+PathLike = Union[str, Path]
+
+
+class TestImage(NamedTuple):
+    """An image that the server has the ground truth of.
+
+    Attributes:
+        name: What the server calls it, without suffix: 'berlin_000000_000019'.
+        height, width: In pixels.
+        path: The file, '' where it is unknown.
+        image_id: COCO's number of it, or None.
+    """
+
+    __test__ = False  # pytest takes the name for a class of tests
+
+    name: str
+    height: int
+    width: int
+    path: str = ''
+    image_id: Optional[int] = None
+
+
+def find_images(path: PathLike, pattern: str) -> List[TestImage]:
+    """Return the images that a user's path means, sorted by name.
+
+    Args:
+        path: A folder, a list of names (.txt) or COCO's image information (.json).
+        pattern: Of the target.
+
+    Raises:
+        SubmissionError: As the reader that fits the path.
+    """
+    path = Path(path)
+    if path.suffix == '.json':
+        return images_of_coco_json(path)
+    if path.suffix == '.txt':
+        return images_of_list(path, _folder_of_list(path), pattern)
+    return images_of_folder(path, pattern)
+
+
+def images_of_folder(folder: PathLike, pattern: str) -> List[TestImage]:
+    """Return the images in a folder and the folders in it; other files are left out.
+
+    Raises:
+        SubmissionError: No folder, no image in it, a name that occurs twice, or an image
+            whose header cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SubmissionError(f'the folder of test images {folder} does not exist. Give '
+                              'the folder of the downloaded test set (--images).')
+    paths = [Path(root) / name for root, _, names in os.walk(folder) for name in names]
+    found = [_image(one, match) for one in sorted(paths)
+             for match in [re.fullmatch(pattern, one.name)] if match]
+    if not found:
+        shown = re.sub(r'\?P<\w+>', '', pattern)
+        raise SubmissionError(
+            f'{folder} has {len(paths)} files, and none is an image of this test set: '
+            f'their names match {shown}. Give the folder of the downloaded test set.')
+    return _sorted(found, folder)
+
+
+def images_of_list(file: PathLike, folder: PathLike, pattern: str) -> List[TestImage]:
+    """Return the images that a list names, one in a line, of a folder.
+
+    Args:
+        file: The list; what follows a blank in a line is left out.
+        folder: Where the images are.
+        pattern: Of the target.
+
+    Raises:
+        SubmissionError: A list that is absent, empty or names an image that is not in
+            the folder; otherwise as :func:`images_of_folder`.
+    """
+    try:
+        lines = Path(file).read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SubmissionError(f'the list of images {file} cannot be read: {error}. Give '
+                              'a text file with one name in a line.') from error
+    names = [line.split()[0] for line in lines if line.strip()]
+    if not names:
+        raise SubmissionError(f'the list of images {file} is empty.')
+    there = {one.name: one for one in images_of_folder(folder, pattern)}
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise SubmissionError(
+            f'{file} names {absent[0]!r}, and {len(absent)} of its {len(names)} images '
+            f'are not in {folder}.{did_you_mean(near_names(absent[0], there))}')
+    return _sorted((there[name] for name in names), file)
+
+
+def images_of_coco_json(file: PathLike) -> List[TestImage]:
+    """Return the images of COCO's image information (or of annotations).
+
+    Raises:
+        SubmissionError: No such file, another form, or a name or id that occurs twice.
+    """
+    form = ('The form is {"images": [{"file_name": ..., "id": ..., "height": ..., '
+            '"width": ...}, ...]}, as in image_info_test-dev2017.json.')
+    try:
+        content = json.loads(Path(file).read_text(encoding='utf-8'))
+        found = [TestImage(Path(one['file_name']).stem, int(one['height']),
+                           int(one['width']), '', int(one['id']))
+                 for one in content['images']]
+    except OSError as error:
+        raise SubmissionError(f'the image information {file} cannot be read: {error}. '
+                              f'{form}') from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise SubmissionError(f'{file} is no image information of COCO '
+                              f'({type(error).__name__}: {error}). {form}') from error
+    ids = [one.image_id for one in found]
+    if not ids or len(set(ids)) < len(ids):
+        what = 'names an image id twice' if ids else 'has no image'
+        raise SubmissionError(f'{file} {what}. {form}')
+    return _sorted(found, file)
+
+
+def with_paths(images: Iterable[TestImage], folder: PathLike) -> List[TestImage]:
+    """Return images (of :func:`images_of_coco_json`) with their files in a folder.
+
+    Raises:
+        SubmissionError: An image that is not there.
+    """
+    files = {Path(name).stem: os.path.join(root, name)
+             for root, _, names in os.walk(folder) for name in names}
+    images = list(images)
+    absent = [one.name for one in images if one.name not in files]
+    if absent:
+        raise SubmissionError(f'{len(absent)} of {len(images)} images are not in '
+                              f'{folder}, the first is {absent[0]}.')
+    return [one._replace(path=files[one.name]) for one in images]
+
+
+def _folder_of_list(file: Path) -> Path:
+    """Return VOC's ``JPEGImages`` for a list in ``ImageSets/*``, else its own folder."""
+    folder = file.resolve().parent
+    images = folder.parent.parent / 'JPEGImages'
+    return images if images.is_dir() else folder
+
+
+def _image(path: Path, match: 're.Match[str]') -> TestImage:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise SubmissionError(f'the image {path} cannot be read: {error}. Download it '
+                              'again.') from error
+    groups = match.groupdict()
+    number = groups.get('id')
+    return TestImage(groups['name'], height, width, str(path),
+                     None if number is None else int(number))
+
+
+def _sorted(images: Iterable[TestImage], where: PathLike) -> List[TestImage]:
+    """Return the images by name; raise where two have the same."""
+    known: Dict[str, TestImage] = {}
+    for image in images:
+        if image.name in known:
+            paths = known[image.name].path, image.path
+            both = f' ({paths[0]} and {paths[1]})' if paths[0] != paths[1] else ''
+            raise SubmissionError(f'{where} has the image {image.name} twice{both}. Give '
+                                  'the images of the test set alone, each once.')
+        known[image.name] = image
+    return [known[name] for name in sorted(known)]
