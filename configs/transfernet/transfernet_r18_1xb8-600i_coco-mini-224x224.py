@@ -10,6 +10,4 @@ _base_ = [
 ]
 randomness = dict(seed=0)
 model = dict(
-    decode_head=dict(num_classes=81),
-    classifier=dict(num_classes=81),
-    eval_labels=tuple(range(1, 21)))
+    decode_head=dict(num_classes=81), eval_labels=tuple(range(1, 21)))

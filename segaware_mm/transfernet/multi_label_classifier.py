@@ -10,7 +10,7 @@ Torralba, CVPR 2016), the usual baseline of segmentation from image labels::
 Shapes: B images, N labels (ids 1..N), C channels, h x w map, H x W image.
 """
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -45,9 +45,7 @@ class MultiLabelClassifier(BaseSegmentor):
     exceeds ``cam_thr``.
 
     Args:
-        backbone (dict | None): Any that returns maps, or :class:`SwitchedMaps`. None,
-            inside a :class:`TransferNet` alone: the map of its encoder is read, and
-            both are trained together.
+        backbone (dict): Any that returns maps, or :class:`SwitchedMaps`.
         num_classes (int): N + 1, with the background.
         in_channels (int): C.
         in_index (int): Of a list of maps, the one that is read.
@@ -71,7 +69,7 @@ class MultiLabelClassifier(BaseSegmentor):
     """
 
     def __init__(self,
-                 backbone: Optional[dict],
+                 backbone: dict,
                  num_classes: int,
                  in_channels: int,
                  in_index: int = -1,
@@ -95,7 +93,7 @@ class MultiLabelClassifier(BaseSegmentor):
         check_number('loss_weight', loss_weight, 0)
         check_number('cam_thr', cam_thr, 0, 1)
         check_number('label_thr', label_thr, 0, 1)
-        self.backbone = None if backbone is None else MODELS.build(backbone)
+        self.backbone = MODELS.build(backbone)
         self.num_classes = num_classes
         self.num_labels = num_classes - 1
         self.in_index = in_index
@@ -125,13 +123,7 @@ class MultiLabelClassifier(BaseSegmentor):
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Return the map (B, C, h, w) that the linear layer reads."""
-        if self.backbone is None:
-            raise ValueError('this MultiLabelClassifier has backbone=None: it reads the '
-                             'map of a TransferNet and has no images of its own.')
-        return self.read(self.backbone(inputs))
-
-    def read(self, maps: Union[Tensor, Sequence[Tensor], SwitchedMaps]) -> Tensor:
-        """Return the map that the linear layer reads, of what a backbone returns."""
+        maps = self.backbone(inputs)
         if isinstance(maps, SwitchedMaps):
             maps = maps.feature
         elif isinstance(maps, (list, tuple)):
@@ -147,10 +139,6 @@ class MultiLabelClassifier(BaseSegmentor):
         """Return scores (B, N) in [0, 1] of inputs (B, 3, H', W')."""
         return self.label_logits(self.extract_feat(inputs)).sigmoid()
 
-    def scores_of_maps(self, maps: SwitchedMaps) -> Tensor:
-        """Return scores (B, N) in [0, 1] of what a backbone returns."""
-        return self.label_logits(self.read(maps)).sigmoid()
-
     def loss(self, inputs: Tensor, data_samples: List[SegDataSample]
              ) -> Dict[str, Tensor]:
         """Return the loss: the mean over the labels that are annotated.
@@ -159,14 +147,9 @@ class MultiLabelClassifier(BaseSegmentor):
             KeyError, ValueError: A sample without labels, or with unknown ones; names
                 the image.
         """
-        return self.label_loss(self.extract_feat(inputs),
-                               [sample.metainfo for sample in data_samples])
-
-    def label_loss(self, features: Tensor, metas: Sequence[Mapping[str, Any]]
-                   ) -> Dict[str, Tensor]:
-        """Return the loss of a map (B, C, h, w); see :meth:`loss`."""
+        metas = [sample.metainfo for sample in data_samples]
         targets, known = label_targets(metas, self.num_labels)
-        logits = self.label_logits(features)
+        logits = self.label_logits(self.extract_feat(inputs))
         targets, known = targets.to(logits), known.to(logits)
         each = F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
         loss = (each * known).sum() / known.sum().clamp(min=1)

@@ -59,17 +59,14 @@ class TransferNet(BaseSegmentor):
     of 64 pixels, attention recognises a label anywhere and learns no place.
 
     Tests fill ``pred_sem_seg`` (ids, at the size of the image) and
-    ``pred_label_scores`` (N,) where labels were found, or could be at no cost.
+    ``pred_label_scores`` (N,), unless labels were given to a head that cannot tell them.
 
     Args:
         backbone (dict): An encoder that returns :class:`SwitchedMaps`.
         decode_head (dict): :class:`TransferNetHead`.
-        classifier (dict | None): :class:`MultiLabelClassifier`, trained by itself, as
-            published; it is frozen here, reads the same inputs, and has a checkpoint
-            of its own through ``init_cfg``. With ``backbone=None`` it reads the
-            encoder's map and is trained with the rest (ours): ``loss_label``. Attention
-            finds objects of classes without masks much sooner in an encoder that
-            image labels have taught to tell them.
+        classifier (dict | None): :class:`MultiLabelClassifier`, trained by itself; it
+            is frozen here, reads the same inputs, and has a checkpoint of its own
+            through ``init_cfg``.
         label_source (str): Where the labels of a test image come from. 'classifier':
             the classifier's scores. 'gt': ``image_labels`` of the metainfo (oracle).
             'cls_head': the head's own classifier, asked for every label at the
@@ -161,13 +158,7 @@ class TransferNet(BaseSegmentor):
             raise ValueError(f'classifier has num_classes={found}, decode_head '
                              f'{self.decode_head.num_classes}; both count the '
                              'background.')
-        if not self.joint:
-            self.classifier.requires_grad_(False)
-
-    @property
-    def joint(self) -> bool:
-        """Whether the classifier reads the encoder's map and learns with the rest."""
-        return self.classifier is not None and self.classifier.backbone is None
+        self.classifier.requires_grad_(False)
 
     @property
     def num_labels(self) -> int:
@@ -175,9 +166,9 @@ class TransferNet(BaseSegmentor):
         return self.decode_head.num_labels
 
     def train(self, mode: bool = True) -> 'TransferNet':
-        """Set the mode; a classifier of its own stays in evaluation mode."""
+        """Set the mode; the classifier stays in evaluation mode."""
         super().train(mode)
-        if self.classifier is not None and not self.joint:
+        if self.classifier is not None:
             self.classifier.eval()
         return self
 
@@ -211,11 +202,9 @@ class TransferNet(BaseSegmentor):
         if seg is not None:
             check_maps(seg, metas, self.num_labels, ignored)
         maps = self.extract_feat(inputs)
-        extra = self.classifier.label_loss(self.classifier.read(maps), metas) \
-            if self.joint else {}
         count = len(pairs.labels)
         if not count:
-            return {**head.no_losses(maps), **extra}
+            return head.no_losses(maps)
         valid = self.valid(maps, inputs, metas)
         terms, chunk = [], self.train_chunk or count
         for start in range(0, count, chunk):
@@ -228,7 +217,7 @@ class TransferNet(BaseSegmentor):
                                                use_reentrant=False)))
         rows = pairs.of_present().images
         pixels = 0 if seg is None else count_pixels(seg, ignored)[rows].sum()
-        return {**head.losses(terms, pixels), **extra}
+        return head.losses(terms, pixels)
 
     # --------------------------------------------------------------------- tests
 
@@ -263,7 +252,7 @@ class TransferNet(BaseSegmentor):
                     ) -> Tuple[List[List[int]], Optional[Tensor]]:
         """Return the ids of the labels of every image, and the scores (B, N).
 
-        Scores are None where labels are given and no classifier shares the encoder.
+        Where labels are given, scores are None unless the head has ``loss_presence``.
 
         Args:
             inputs: (B, 3, H', W').
@@ -276,20 +265,26 @@ class TransferNet(BaseSegmentor):
         allowed = self.eval_labels
         if source == 'gt':
             found = [labels_of(meta, self.num_labels, sampled=False) for meta in metas]
-            scores = self.classifier.scores_of_maps(maps) if self.joint else None
-            return [sorted(set(one) & set(allowed)) for one in found], scores
+            found = [sorted(set(one) & set(allowed)) for one in found]
+            if self.decode_head.loss_presence is None:
+                return found, None
+            return found, self.head_scores(maps, valid)
         if source == 'classifier':
-            scores = self.classifier.scores_of_maps(maps) if self.joint else \
-                self.classifier.label_scores(inputs)
+            scores = self.classifier.label_scores(inputs)
         else:
-            scores = maps.feature.new_zeros(len(inputs), self.num_labels,
-                                            dtype=torch.float32)
-            places = torch.as_tensor(allowed, device=scores.device) - 1
-            for row in range(len(inputs)):
-                where = None if valid is None else valid[row:row + 1]
-                scores[row, places] = self.decode_head.label_scores(
-                    maps.feature[row:row + 1], allowed, where)
+            scores = self.head_scores(maps, valid)
         return [choose_labels(one, self.label_thr, allowed) for one in scores], scores
+
+    def head_scores(self, maps: SwitchedMaps, valid: Optional[Tensor] = None) -> Tensor:
+        """Return the head's scores (B, N) of ``eval_labels``, 0 of the others."""
+        count = len(maps.feature)
+        scores = maps.feature.new_zeros(count, self.num_labels, dtype=torch.float32)
+        places = torch.as_tensor(self.eval_labels, device=scores.device) - 1
+        for row in range(count):
+            where = None if valid is None else valid[row:row + 1]
+            scores[row, places] = self.decode_head.label_scores(
+                maps.feature[row:row + 1], self.eval_labels, where)
+        return scores
 
     def figures(self, maps: SwitchedMaps, row: int, labels: Sequence[int],
                 input_size: Sequence[int], meta: dict,

@@ -335,6 +335,15 @@ def test_given_labels():
     maps = model.extract_feat(images(1))
     meta = dict(image_labels=np.array([2, 4]), condition_label=4)
     assert model.find_labels(images(1), maps, [meta]) == ([[2]], None)
+    able = net(head=dict(num_absent=1, loss_presence=dict(
+        type='CrossEntropyLoss', use_sigmoid=True)), eval_labels=(1, 2)).eval()
+    maps = able.extract_feat(images(1))
+    labels, scores = able.find_labels(images(1), maps, [meta])
+    assert labels == [[2]] and scores[0, 2:].tolist() == [0, 0]
+    torch.testing.assert_close(scores[0, :2],
+                               able.decode_head.label_scores(maps.feature, [1, 2]))
+    result, = able.predict(images(1), batch_of([2]))
+    torch.testing.assert_close(result.pred_label_scores, scores[0])
     with pytest.raises(KeyError, match='image_labels'):
         model.predict(images(1))
 
@@ -345,35 +354,6 @@ def test_a_classifier_stays_as_it_is():
     assert not any(m.training for m in model.classifier.modules())
     grads = gradients(model, model.loss(images(), batch_of([1], [2])))
     assert not any(name.startswith('classifier.') for name in grads)
-
-
-def test_a_classifier_on_the_encoder_learns_with_the_rest():
-    model = net(classifier=dict(CLASSIFIER, backbone=None), label_source='classifier')
-    losses = model.train().loss(images(), batch_of([1], [2, 3]))
-    alone = net()
-    alone.load_state_dict(model.state_dict(), strict=False)
-    alone = alone.loss(images(), batch_of([1], [2, 3]))
-    assert set(losses) == {*alone, 'loss_label'}
-    torch.testing.assert_close(losses['loss_cls'], alone['loss_cls'])
-    maps = model.extract_feat(images())
-    logits = model.classifier.label_layer(maps.feature).mean((2, 3))
-    there = torch.tensor([[1., 0, 0, 0], [0, 1, 1, 0]])
-    torch.testing.assert_close(
-        losses['loss_label'],
-        torch.nn.functional.binary_cross_entropy_with_logits(logits, there))
-    losses['loss_label'].backward()
-    assert model.classifier.training and model.classifier.label_layer.weight.grad.any()
-    assert any(p.grad is not None and p.grad.any() for p in model.backbone.parameters())
-    assert all(p.grad is None for p in model.decode_head.parameters())
-    results = model.eval().predict(images(), [SegDataSample(), SegDataSample()])
-    torch.testing.assert_close(results[1].pred_label_scores, logits[1].sigmoid())
-    model.label_source = 'gt'  # scores are there all the same
-    given = model.predict(images(), batch_of([1], [2, 3]))
-    torch.testing.assert_close(given[1].pred_label_scores, logits[1].sigmoid())
-    empty = model.loss(images(1), [sample([], seg=None)])
-    assert set(empty) == {*losses} - {'acc_label'} and empty['loss_label'] > 0
-    with pytest.raises(ValueError, match='it reads the map of a TransferNet'):
-        model.classifier.label_scores(images())
 
 
 def test_a_classifier_has_a_checkpoint_of_its_own(tmp_path):

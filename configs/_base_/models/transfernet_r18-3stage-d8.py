@@ -1,9 +1,8 @@
 """TransferNet on a three-stage ResNet-18 of stride 8 that learns (ours).
 
 Switches of every channel of the map of stride 4; the decoder upsamples from there
-to the image. Labels that are absent are asked for too, and a classifier on the encoder's
-map, trained with the rest, says which labels an image has. For trainings of minutes on a
-CPU.
+to the image. Labels that are absent are asked for too, so that the head itself says
+which labels an image has. For trainings of minutes on a CPU.
 """
 norm_cfg = dict(type='BN', requires_grad=True)
 data_preprocessor = dict(
@@ -58,11 +57,6 @@ model = dict(
             channels=((64, 64), (64, 32), (32, )),
             norm_cfg=norm_cfg,
             init_cfg=dict(type='Kaiming', layer=['ConvTranspose2d', 'Conv2d']))),
-    classifier=dict(
-        type='MultiLabelClassifier',
-        backbone=None,
-        num_classes=9,
-        in_channels=256),
-    label_source='classifier',
+    label_source='cls_head',
     label_thr=0.5,
     pair_chunk=8)
