@@ -48,7 +48,7 @@ class ImageLabelFile:
         self.path = path
         content = _read(path)
         if isinstance(content, dict) and isinstance(content.get('classes'), list):
-            file_classes = content['classes']
+            file_classes = _names_of(content['classes'], path)
             key = key or 'labels'
         labels = _part(content, path, key)
         self.classes = tuple(classes) if classes is not None else None
@@ -138,8 +138,21 @@ def _read(path: str) -> Any:
             return json.load(file)
     except FileNotFoundError as error:
         raise DataError(f'the file of image labels {path} does not exist.') from error
+    except OSError as error:
+        raise DataError(f'the file of image labels {path} cannot be read '
+                        f'({error.strerror}).') from error
     except (UnicodeDecodeError, ValueError) as error:
         raise DataError(f'{path} is no JSON: {error}. {FORM}') from error
+
+
+def _names_of(classes: List[Any], path: str) -> List[str]:
+    """Return the file's own classes, checked."""
+    wrong = [one for one in classes if not isinstance(one, str)]
+    if wrong or not classes:
+        found = repr(wrong[0]) if wrong else 'none'
+        raise DataError(f'{path}: "classes" must be the names of classes by id, got '
+                        f'{found}.')
+    return classes
 
 
 def _part(content: Any, path: str, key: Optional[str]) -> Dict[str, Any]:

@@ -62,7 +62,7 @@ class MaskSubsetDataset(LabelSpaceDataset):
                 raise KeyError(
                     f'{self.inner_name} gave no gt_seg_map of {image}: put '
                     'LoadAnnotations into the pipeline of the wrapped data set.')
-            data['gt_seg_map'] = self._mapped(data['gt_seg_map'], image)
+            data['gt_seg_map'] = self.joint_map(data['gt_seg_map'], image)
             data.update(label_set=self.label_set, domain=self.domain, label_map=None,
                         reduce_zero_label=False)
         data = self.pipeline(data)
@@ -75,11 +75,20 @@ class MaskSubsetDataset(LabelSpaceDataset):
         if 'gt_sem_seg' not in sample:
             raise KeyError(f'{self.inner_name} gave no gt_sem_seg of {image}: put '
                            'LoadAnnotations into its pipeline.')
-        mapped = self._mapped(sample.gt_sem_seg.data.numpy(), image)
+        mapped = self.joint_map(sample.gt_sem_seg.data.numpy(), image)
         sample.gt_sem_seg.data = torch.from_numpy(mapped.astype(np.int64))
         sample.set_metainfo(dict(label_set=self.label_set, domain=self.domain))
 
-    def _mapped(self, seg_map: np.ndarray, image: str) -> np.ndarray:
+    def joint_map(self, seg_map: np.ndarray, image: str) -> np.ndarray:
+        """Return a map of the wrapped data set in ids of the joint list.
+
+        Args:
+            seg_map: Integers; ids of the wrapped data set, or 255.
+            image: Whose map it is, for the message.
+
+        Raises:
+            DataError: An id that the wrapped data set has not.
+        """
         self.check_inner(seg_map, image)
         return self.table[seg_map]
 

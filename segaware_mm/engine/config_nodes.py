@@ -1,6 +1,6 @@
 """What the nodes of a config are: their types, and the datasets among them."""
 
-from typing import Any, Iterator, Tuple
+from typing import Any, Iterator, List, Tuple
 
 
 def type_name(node: dict) -> str:
@@ -31,3 +31,27 @@ def leaf_datasets(node: Any, key: str = '') -> Iterator[Tuple[str, Any]]:
         yield from leaf_datasets(parts[name], f'{key}.{name}')
     if not inner:
         yield key, node
+
+
+def dataset_chains(node: Any) -> Iterator[List[dict]]:
+    """Yield every dataset of a config that reads files, behind its wrappers.
+
+    Args:
+        node: As of :func:`leaf_datasets`, configs alone.
+
+    Yields:
+        Configs from the outermost wrapper to the dataset that reads files.
+    """
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            yield from dataset_chains(part)
+        return
+    if not isinstance(node, dict):
+        return
+    inner = [node[name] for name in ('dataset', 'datasets')
+             if not isinstance(node.get(name), (str, type(None)))]
+    for part in inner:
+        for chain in dataset_chains(part):
+            yield [node, *chain]
+    if not inner:
+        yield [node]

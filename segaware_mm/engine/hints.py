@@ -15,6 +15,9 @@ GENERATORS = {
     'FlowPairs': ('procedural pairs', 'make_flow.py'),
 }
 
+#: Folder -> what a config that looks there wants of the generator besides.
+OF_FOLDER = {'scenes_transfer': '--kinds 2 --train 3000'}
+
 #: Dataset class -> where the true data come from.
 SOURCES = {
     'CityscapesDataset':
@@ -42,6 +45,8 @@ SOURCES = {
     'COCO 2014 images and labels converted by coco_stuff10k.py; see docs/data.md',
     'PascalVOCDataset': 'the data: VOC 2012 (VOCdevkit/VOC2012)',
     'CocoDataset': 'the data: https://cocodataset.org (2017)',
+    'COCOExclusiveDataset':
+    'the data: https://cocodataset.org (2017, annotations of instances)',
     'SBDInstanceDataset':
     'the data: SBD (http://home.bharathh.info/pubs/codes/SBD/download.html), its '
     'folders img, inst and cls; docs/data.md says how to make the lists of images',
@@ -76,6 +81,8 @@ def how_to_get(kind: str, root: str, options: List[str]) -> str:
     name = kind.split('.')[-1]
     if name in GENERATORS:
         what, tool = GENERATORS[name]
+        more = OF_FOLDER.get(os.path.basename(os.path.normpath(root)))
+        tool = ' '.join(filter(None, [tool, more]))
         lines.append(f'  - generate {what}:\n'
                      f'      python tools/{tool} --out {root}')
     if name in SOURCES:

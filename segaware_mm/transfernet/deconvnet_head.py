@@ -82,13 +82,25 @@ class DeconvNetHead(BaseDecodeHead):
             load_vgg_fc(self.pretrained_fc, (self.fc6[0], self.fc7[0]))
 
     def bottleneck(self, x: Tensor) -> Tensor:
-        """Return the map behind fc6, fc7 and deconv-fc6, (B, C, h, w) as it came."""
+        """Return the map behind fc6, fc7 and deconv-fc6, (B, C, h, w) as it came.
+
+        Raises:
+            ValueError: Training with batch norm, and one value a channel.
+        """
         if self.fc6 is None:
             return x
         height, width = x.shape[2:]
         right, below = (max(self.fc_kernel - n, 0) for n in (width, height))
         if right or below:
             x = F.pad(x, (0, right, 0, below))
+        norm = any(isinstance(m, nn.BatchNorm2d) for m in self.fc6)
+        values = len(x) * (x.shape[2] - self.fc_kernel + 1) * (
+            x.shape[3] - self.fc_kernel + 1)
+        if self.training and norm and values == 1:
+            raise ValueError(
+                'a batch of one image leaves one pixel between fc6 and fc7, and batch '
+                'norm needs more values to train on: take a batch_size of at least 2, '
+                "larger crops, or norm_cfg=dict(type='GN', num_groups=32).")
         x = self.deconv_fc6(self.fc7(self.fc6(x)))
         return x[..., :height, :width]
 

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops.checks import check_choice
+
 Size = Tuple[int, int]
 
 
@@ -19,6 +21,20 @@ def padding_of(meta: Mapping[str, Any]) -> Tuple[int, int, int, int]:
     """Return the padding (left, right, top, bottom) of a batch around an input."""
     padding = meta.get('img_padding_size', meta.get('padding_size'))
     return (0, 0, 0, 0) if padding is None else tuple(int(n) for n in padding)
+
+
+def flipped_axes(meta: Mapping[str, Any]) -> Tuple[int, ...]:
+    """Return which axes of an image, 0 vertical and 1 horizontal, were flipped.
+
+    Raises:
+        ValueError: An unknown direction.
+    """
+    if not meta.get('flip'):
+        return ()
+    axes = dict(horizontal=(1, ), vertical=(0, ), diagonal=(0, 1))
+    direction = meta.get('flip_direction') or 'horizontal'
+    check_choice('flip_direction', direction, tuple(axes))
+    return axes[direction]
 
 
 def resized(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -49,9 +65,8 @@ def to_image(maps: Tensor, input_size: Sequence[int], meta: Mapping[str, Any],
         height, width = input_size
         maps = resized(maps, input_size, align_corners)
         maps = maps[..., top:height - bottom, left:width - right]
-    if meta.get('flip'):
-        axis = 3 if meta.get('flip_direction', 'horizontal') == 'horizontal' else 2
-        maps = maps.flip(axis)
+    if flipped_axes(meta):
+        maps = maps.flip([axis + 2 for axis in flipped_axes(meta)])
     side = meta.get('square_side')
     if side is not None:
         height, width = meta['valid_shape'][:2]
@@ -92,9 +107,7 @@ def valid_positions(map_size: Sequence[int], input_size: Sequence[int],
         inside = length
         if meta.get('square_side') is not None:
             inside = length * meta['valid_shape'][axis] / meta['square_side']
-        flipped = meta.get('flip') and axis == (
-            1 if meta.get('flip_direction', 'horizontal') == 'horizontal' else 0)
-        start = start + length - inside if flipped else start
+        start = start + length - inside if axis in flipped_axes(meta) else start
         step = input_size[axis] / map_size[axis]
         centres = (torch.arange(map_size[axis]) + 0.5) * step
         span = (centres >= start) & (centres < start + inside)

@@ -9,6 +9,7 @@ has been turned into the figure of that label already. Ids are 1..N.
 Shapes: B images, P pairs, H x W pixels.
 """
 
+from operator import index
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 import torch
@@ -60,16 +61,23 @@ def labels_of(meta: Mapping[str, Any], num_labels: int, sampled: bool = True
 
     Raises:
         KeyError: The metainfo has no labels.
+        TypeError: A label is no integer.
         ValueError: An id is not in 1..N.
     """
     if sampled and meta.get('condition_label') is not None:
-        found = [int(meta['condition_label'])]
+        found = [meta['condition_label']]
     elif meta.get('image_labels') is not None:
-        found = [int(one) for one in meta['image_labels']]
+        found = meta['image_labels']
     elif sampled and 'condition_label' in meta:
         found = []  # asked for, and the image has none
     else:
         raise KeyError(WANTED.format(name=name_of(meta)))
+    try:
+        found = [index(one) for one in found]
+    except TypeError as error:
+        raise TypeError(f'labels of {name_of(meta)} must be ids of classes, got '
+                        f'{found!r}; LoadImageLabels(classes=...) turns names into '
+                        'ids.') from error
     wrong = [one for one in found if not 1 <= one <= num_labels]
     if wrong:
         raise ValueError(

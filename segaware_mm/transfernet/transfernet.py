@@ -89,7 +89,8 @@ class TransferNet(BaseSegmentor):
         train_chunk (int | None): Pairs of a batch that are decoded at once in training;
             where there are more, what stands between encoder and loss is computed
             again in the backward pass, a chunk at a time: memory of one chunk, a
-            third more time. None: all together.
+            third more time. Batch norms in the decoder then see one chunk at a time,
+            twice. None: all together.
         mask_padding (bool): No attention to what padding added; the released
             network lets it take part.
         with_scores (bool): Results also have ``seg_logits`` (N + 1, H, W), the

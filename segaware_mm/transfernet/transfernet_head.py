@@ -362,8 +362,10 @@ class TransferNetHead(BaseModule):
         if self.loss_presence is not None:
             out['loss_presence'] = terms.presence.mean()
         if self.attention.select.mode == 'hard':
-            # What a pair adds to the mean: its own draw has no say in the others'.
-            reward = -(terms.cls + terms.presence + per_pair).detach()
+            # What a pair adds to the losses, times P: its own draw has no say in the
+            # others'. The label's loss is a mean of those that are there alone.
+            share = len(terms.cls) / terms.present.sum().clamp(min=1)
+            reward = -(share * terms.cls + terms.presence + per_pair).detach()
             out['loss_attention'] = self.attention.select.loss(
                 Attention(None, terms.log_prob, terms.entropy, terms.drawn), reward,
                 terms.has_pixels.long())

@@ -12,9 +12,10 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from torch import Tensor, nn
 
+from ..datasets.class_names import class_list
 from ..engine.checkpoint_fit import CheckpointFitHook
 from ..engine.config_file import merge_options, read_config
-from ..engine.config_nodes import leaf_datasets, type_name
+from ..engine.config_nodes import dataset_chains, type_name
 from ..engine.data_errors import NamingPipeline, file_state
 from ..engine.errors import CheckpointError, ConfigError, DataError
 from ..engine.prepare import use_plain_batchnorm
@@ -98,13 +99,8 @@ def _class_names(model: nn.Module, cfg: Config,
     """Return names and colours: of the checkpoint, else of the dataset."""
     known = dict(meta.get('dataset_meta') or {})
     if not known.get('classes'):
-        for leaf in _datasets(cfg):
-            # The toolbox of the config has the dataset, not the root registry.
-            with DATASETS.switch_scope_and_registry(None) as registry:
-                kind = registry.get(type_name(leaf))
-            known = {**(getattr(kind, 'METAINFO', None) or {}),
-                     **(leaf.get('metainfo') or {})}
-            break
+        chain = next(_chains(cfg), None)
+        known = _classes_of(chain) if chain else {}
     head = getattr(model, 'decode_head', None)
     if head is None:
         head = getattr(getattr(model, 'roi_head', None), 'bbox_head', None)
@@ -115,22 +111,43 @@ def _class_names(model: nn.Module, cfg: Config,
     return names, class_palette(known.get('palette') or (), count)
 
 
-def _datasets(cfg: Config) -> Iterator[dict]:
-    """Yield the configs of the datasets: test, val, train."""
+def _classes_of(chain: Sequence[dict]) -> Dict[str, Any]:
+    """Return ``classes`` and ``palette``: a wrapper's joint list, or a dataset's."""
+    for node in chain[:-1]:
+        if node.get('classes'):
+            found = class_list(node['classes'])
+            return dict(classes=found.names,
+                        palette=node.get('palette') or found.palette)
+    # The toolbox of the config has the dataset, not the root registry.
+    kind = _dataset_class(chain[-1])
+    return {**(getattr(kind, 'METAINFO', None) or {}),
+            **(chain[-1].get('metainfo') or {})}
+
+
+def _dataset_class(node: dict) -> Any:
+    """Return the class of a dataset's config."""
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        return registry.get(type_name(node))
+
+
+def _chains(cfg: Config) -> Iterator[List[dict]]:
+    """Yield the datasets that read files behind their wrappers: test, val, train."""
     for split in ('test', 'val', 'train'):
         loader = cfg.get(f'{split}_dataloader') or {}
-        for _, leaf in leaf_datasets(loader.get('dataset'), split):
-            yield leaf
+        yield from dataset_chains(loader.get('dataset'))
 
 
 def _test_pipeline(cfg: Config) -> List[dict]:
     """Return the test pipeline, loading of labels included.
 
+    What a wrapper does comes behind what the dataset in it does.
+
     Raises:
         ConfigError: The config has none.
     """
-    pipeline = next((leaf['pipeline'] for leaf in _datasets(cfg)
-                     if leaf.get('pipeline')), cfg.get('test_pipeline'))
+    pipelines = ([step for node in chain[::-1] for step in node.get('pipeline') or ()]
+                 for chain in _chains(cfg))
+    pipeline = next(filter(None, pipelines), cfg.get('test_pipeline'))
     if not pipeline:
         raise ConfigError('the config has no test_dataloader with a pipeline, so '
                           'it does not say how an image is to be prepared.')
@@ -185,18 +202,30 @@ def load_image(loaded: Loaded, path: str) -> Image:
     return Image(pixels, batch['inputs'], meta, truth)
 
 
+def _tells_all(wrapper: dict) -> bool:
+    """Return whether a wrapper's maps may stand as the truth of an image."""
+    some = wrapper.get('keep') or wrapper.get('exclude')
+    return hasattr(_dataset_class(wrapper), 'joint_map') and not (
+        some and wrapper.get('domain', 'source') == 'source')
+
+
 def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
     """Return the labels of an image of the config's datasets, else None.
 
     None too where the dataset has instances: a picture's labels are a class for
-    every pixel. Such a dataset is not read.
+    every pixel. Such a dataset is not read; nor is one of which a wrapper lets no
+    mask out, or in training those of some classes alone: they are not all that is in
+    the image. Ids are those of the wrapper's joint list, where there is one.
     """
     steps = Compose([step])
     # mmdet's loading tells; mmseg's has nothing but class labels.
     if not getattr(steps.transforms[0], 'with_seg', True):
         return None
     place = osp.realpath(path)
-    for leaf in _datasets(cfg):
+    for *wrappers, leaf in _chains(cfg):
+        mapping = [node for node in wrappers[::-1] if node.get('classes')]
+        if not all(map(_tells_all, mapping)):
+            continue
         root = osp.realpath(leaf.get('data_root') or '.')
         if not place.startswith(root + osp.sep):
             continue
@@ -209,6 +238,10 @@ def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
             if entry.get('seg_map_path') and \
                     osp.realpath(entry.get('img_path', '')) == place:
                 entry.setdefault('seg_fields', [])
-                loaded = NamingPipeline(steps)(entry)
-                return np.asarray(loaded['gt_seg_map']).astype(np.int64)
+                found = np.asarray(NamingPipeline(steps)(entry)['gt_seg_map'])
+                for node in mapping:
+                    dataset = DATASETS.build(
+                        {**node, 'dataset': dataset, 'lazy_init': True})
+                    found = dataset.joint_map(found, path)
+                return found.astype(np.int64)
     return None

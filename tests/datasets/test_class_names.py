@@ -93,6 +93,9 @@ def test_parts_and_ids_of_the_file_itself(labels):
     ({'a': ['sofa']}, {'classes': None}, "'sofa'. Give `classes`, the names by id"),
     ({'classes': ['soffa'], 'labels': {}}, {'needed': (1, )},
      r"cannot label the class 'sofa'.* Did you mean soffa\?"),
+    ({'classes': ['sofa', 5], 'labels': {}}, {},
+     '"classes" must be the names of classes by id, got 5'),
+    ({'classes': [], 'labels': {}}, {}, '"classes" must be the names .* got none'),
 ])
 def test_wrong_files(labels, content, kwargs, text):
     with pytest.raises(DataError, match=text):
@@ -106,3 +109,8 @@ def test_an_image_that_is_not_there(labels):
         read('images/000132.jpg')
     with pytest.raises(DataError, match='nowhere.json does not exist'):
         ImageLabelFile('nowhere.json')
+
+
+def test_a_folder_is_no_file_of_labels(tmp_path):
+    with pytest.raises(DataError, match=r'cannot be read \(Is a directory\)'):
+        ImageLabelFile(str(tmp_path))

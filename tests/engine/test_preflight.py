@@ -1,5 +1,7 @@
 """Absent data and weights: one message that says everything."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -100,6 +102,17 @@ def test_message_says_what_where_and_how(tmp_path, monkeypatch):
                  'make_scenes.py --layout cityscapes --out data/cityscapes',
                  '--cfg-options data_root=/path/to/cityscapes'):
         assert part in text, f'{part} is not in:\n{text}'
+
+
+def test_scenes_for_image_labels_are_made_as_their_config_wants_them():
+    """A scene of any kinds shows most classes; its labels would say little."""
+    root = 'data/scenes_transfer'
+    text = (Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets' /
+            'scenes_transfer_128x160.py').read_text()
+    wanted = f'--kinds 2 --train 3000 --out {root}'
+    assert wanted in text and wanted in how_to_get('ScenesDataset', root, [])
+    assert '--kinds' not in how_to_get('ScenesDataset', 'data/scenes', [])
+    assert 'cocodataset.org' in how_to_get('COCOExclusiveDataset', 'data/coco', [])
 
 
 def test_message_says_what_the_variable_is_set_to(tmp_path, monkeypatch):

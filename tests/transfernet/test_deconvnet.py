@@ -91,6 +91,17 @@ def test_a_map_as_large_as_the_kernel_is_read_whole():
         assert head.bottleneck(torch.zeros(1, 2, *size)).shape == (1, 2, *size)
 
 
+def test_batch_norm_needs_more_than_one_value():
+    head = DeconvNetHead(2, 3, fc_channels=4, norm_cfg=BN, channels=((), ))
+    assert head.bottleneck(torch.zeros(2, 2, 7, 7)).shape == (2, 2, 7, 7)
+    with pytest.raises(ValueError, match='one pixel between fc6 and fc7.*batch_size of '
+                                         'at least 2'):
+        head.bottleneck(torch.zeros(1, 2, 7, 7))
+    assert head.eval().bottleneck(torch.zeros(1, 2, 7, 7)).shape == (1, 2, 7, 7)
+    plain = DeconvNetHead(2, 3, fc_channels=4, norm_cfg=None, channels=((), ))
+    assert plain.bottleneck(torch.zeros(1, 2, 7, 7)).shape == (1, 2, 7, 7)
+
+
 def test_a_small_map_is_a_large_one_with_zeros():
     head = DeconvNetHead(2, 3, fc_channels=4, norm_cfg=None, channels=((), ))
     x = torch.randn(1, 2, 3, 4)

@@ -286,6 +286,20 @@ def test_the_steps_are_undone_in_reverse_order():
     assert valid_positions((10, 11), (10, 11), meta)[0, 2:8, :8].all()
 
 
+def test_flips_are_undone():
+    maps = torch.arange(6.).view(1, 1, 2, 3)
+    for direction, axes in (('horizontal', (3, )), ('vertical', (2, )),
+                            ('diagonal', (2, 3))):
+        meta = dict(flip=True, flip_direction=direction)
+        assert torch.equal(to_image(maps.flip(axes), (2, 3), meta), maps)
+    # The image is the upper half of a square; turned around, the lower one.
+    meta.update(square_side=4, valid_shape=(2, 4))
+    assert valid_positions((4, 4), (4, 4), meta)[0, :, 0].tolist() == [
+        False, False, True, True]
+    with pytest.raises(ValueError, match="flip_direction must be one of 'horizontal'"):
+        to_image(maps, (2, 3), dict(flip=True, flip_direction='left'))
+
+
 @pytest.mark.parametrize('meta, size', [
     (dict(), (8, 12)), (dict(ori_shape=(5, 6, 3)), (5, 6)),
     (dict(padding_size=(1, 2, 3, 1)), (4, 9)),

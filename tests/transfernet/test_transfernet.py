@@ -177,6 +177,10 @@ def test_a_label_without_pixels_is_all_ground():
 @pytest.mark.parametrize('samples, error, text', [
     ([sample(None, torch.zeros(32, 32).long())], KeyError,
      "'image_labels' .* not in the metainfo of photo.jpg"),
+    ([SegDataSample(metainfo=dict(img_path='photo.jpg', image_labels=['cat']))],
+     TypeError, r"labels of photo.jpg must be ids of classes, got \['cat'\]"),
+    ([SegDataSample(metainfo=dict(img_path='photo.jpg', image_labels=[1.5]))],
+     TypeError, r'must be ids of classes, got \[1.5\]'),
     ([sample([LABELS + 1])], ValueError, 'label 5 of photo.jpg is not in 1..4'),
     ([sample([1], torch.full((32, 32), 7))], ValueError,
      'the mask of photo.jpg has class 7; the head has the classes 0..4'),

@@ -44,6 +44,20 @@ def test_the_stages_are_the_released_ones(name, batch, group, rate, weight):
     assert cfg.model.decode_head.loss_seg.loss_weight == weight
 
 
+@pytest.mark.parametrize('name, rate', [(STAGES[0], 1e-3), (STAGES[1], 5e-4)])
+def test_learning_rates_of_the_layers(name, rate):
+    """Biases twice the rate; the classifier's last layer 10 and 20 times."""
+    from mmengine.optim import build_optim_wrapper
+    cfg = load(name)
+    model = build(cfg)
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    rates = {id(p): group['lr'] / rate for group in groups for p in group['params']}
+    for key, p in model.named_parameters():
+        last = 10 if key.startswith('decode_head.classifier.2') else 1
+        if p.requires_grad:
+            assert rates[id(p)] == pytest.approx(last * (1 + key.endswith('bias'))), key
+
+
 def test_the_second_stage_begins_with_the_first():
     first, second = (load(name) for name in STAGES)
     assert second.load_from == (f'work_dirs/{STAGES[0]}/'

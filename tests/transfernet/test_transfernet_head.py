@@ -1,5 +1,7 @@
 """TransferNetHead: parts, losses, worked numbers, gradients."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
@@ -240,6 +242,35 @@ def test_the_reward_of_a_pair_is_its_share_of_the_losses():
         estimate += probabilities[k].detach() * grad
         plain_loss = (losses['loss_cls'] + losses['loss_seg']).detach()
         expected_loss = expected_loss + probabilities[k] * plain_loss
+    exact, = torch.autograd.grad(expected_loss, weight)
+    torch.testing.assert_close(estimate, exact, rtol=1e-3, atol=1e-6)
+    assert exact.abs().max() > 1e-4
+
+
+def test_the_reward_with_absent_labels_is_the_share_too():
+    """The label's loss is a mean of one pair, that of presence of both."""
+    head, maps, *_ = job(loss_presence=PRESENCE['loss_presence'], num_absent=1,
+                         attention=dict(mode='hard', hard=dict(
+                             soft_prob=0., entropy_weight=0.)))
+    head.train()
+    rows, labels = torch.tensor([0, 0]), torch.tensor([2, 3])
+    present = torch.tensor([True, False])
+    target = torch.zeros(1, 32, 32, dtype=torch.int64)
+    target[:, 8:20, 5:] = 1
+    weight = head.attention.attend_layer.weight
+    probabilities = head.attention.logits(
+        head.attention.project(maps.feature[rows]), labels - 1).flatten(1).softmax(1)
+    expected_loss, estimate = 0, torch.zeros_like(weight)
+    for i, j in product(range(4), range(4)):
+        head.attention.select.draw = lambda p, k=(i, j): torch.tensor(k)
+        head.attention.select.baseline.fill_(.3)
+        losses = head.losses([head.pair_terms(maps, rows, labels, target,
+                                              present=present)], target.numel())
+        grad, = torch.autograd.grad(losses['loss_attention'], weight)
+        both = probabilities[0, i] * probabilities[1, j]
+        estimate += both.detach() * grad
+        plain_loss = sum(losses[f'loss_{name}'] for name in ('cls', 'seg', 'presence'))
+        expected_loss = expected_loss + both * plain_loss.detach()
     exact, = torch.autograd.grad(expected_loss, weight)
     torch.testing.assert_close(estimate, exact, rtol=1e-3, atol=1e-6)
     assert exact.abs().max() > 1e-4

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
@@ -121,23 +120,28 @@ def test_a_classifier_is_observed():
     assert unknown.labels and unknown.source == 'labels of the classifier'
 
 
-def test_sheets_are_drawn_by_the_tool(tmp_path, tiny_config, capfd):
+MODEL = dict(
+    type='TransferNet', label_source='gt',
+    backbone=dict(type='VGG16Switch', channels=(3, 4, 5, 6, 6)),
+    decode_head=dict(
+        type='TransferNetHead', num_classes=5, in_channels=6, classifier_channels=7,
+        attention=dict(type='LabelAttention', att_type='conv', embed_channels=8,
+                       feat_scale=1.),
+        decoder=dict(type='UnpoolDecoder',
+                     channels=((6, ), (6, 5), (5, 4), (4, 3), (3, )))),
+    data_preprocessor=dict(type='SegDataPreProcessor', mean=[127.5] * 3, std=[64.] * 3))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict=net().state_dict()), path)
+    return path
+
+
+def test_sheets_are_drawn_by_the_tool(tmp_path, tiny_config, weights, capfd):
     """The labels of an image of the dataset are those of its map."""
-    model = net()
-    cfg = Config(dict(model=dict(
-        type='TransferNet', label_source='gt',
-        backbone=dict(type='VGG16Switch', channels=(3, 4, 5, 6, 6)),
-        decode_head=dict(
-            type='TransferNetHead', num_classes=5, in_channels=6, classifier_channels=7,
-            attention=dict(type='LabelAttention', att_type='conv', embed_channels=8,
-                           feat_scale=1.),
-            decoder=dict(type='UnpoolDecoder',
-                         channels=((6, ), (6, 5), (5, 4), (4, 3), (3, )))),
-        data_preprocessor=dict(type='SegDataPreProcessor', mean=[127.5] * 3,
-                               std=[64.] * 3))))
-    config = tiny_config(model=cfg.model)
-    weights = tmp_path / 'weights.pth'
-    torch.save(dict(state_dict=model.state_dict()), weights)
+    config = tiny_config(model=MODEL)
     photo = tmp_path / 'tiny' / 'images' / 'val' / '00.png'
     loaded = load_model(str(config), str(weights))
     assert load_image(loaded, str(photo)).meta['image_labels'].tolist() == [1, 2, 3]
@@ -145,3 +149,46 @@ def test_sheets_are_drawn_by_the_tool(tmp_path, tiny_config, capfd):
     assert code == 0, ''.join(capfd.readouterr())
     with Image.open(tmp_path / 'out' / '00.png') as sheet:
         assert sheet.size[0] > 1000
+
+
+def wrapped(root, split, kind='MaskSubsetDataset', **changes):
+    """Classes in another order behind a wrapper that packs, in a square."""
+    leaf = dict(
+        type='BaseSegDataset', data_root=str(root), img_suffix='.png',
+        metainfo=dict(classes=('ground', 'disc', 'bar', 'corner')),
+        data_prefix=dict(img_path=f'images/{split}', seg_map_path=f'annotations/{split}'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PadToSquare'),
+                  dict(type='LoadAnnotations')])
+    return dict(
+        type=kind, classes=('background', 'corner', 'disc', 'bar', 'star'),
+        palette=PALETTE.tolist(), dataset=dict(type='RepeatDataset', times=1,
+                                               dataset=leaf),
+        pipeline=[dict(type='LoadImageLabels'), dict(type='PackSegInputs', meta_keys=(
+            'ori_shape', 'img_shape', 'image_labels', 'square_side', 'valid_shape'))],
+        **changes)
+
+
+def test_datasets_in_wrappers(tmp_path, tiny_config, tiny_data, weights, capfd):
+    """Both pipelines prepare an image; classes and truth are of the joint list."""
+    root = tiny_data()
+    config = tiny_config(model=MODEL, root=root, options={
+        'test_dataloader.dataset': dict(wrapped(root, 'val', domain='target'),
+                                        _delete_=True),
+        'train_dataloader.dataset': dict(_delete_=True, type='ConcatDataset', datasets=[
+            wrapped(root, 'train', 'ImageLabelDataset', keep=('disc', )),
+            wrapped(root, 'train', keep=('bar', ))])})
+    loaded = load_model(str(config), str(weights))
+    assert loaded.classes == ['background', 'corner', 'disc', 'bar', 'star']
+    assert np.array_equal(loaded.palette, PALETTE)
+    photo = root / 'images' / 'val' / '00.png'
+    image = load_image(loaded, str(photo))
+    height, width = image.pixels.shape[:2]
+    assert image.meta['square_side'] == image.inputs.shape[-1] == max(height, width)
+    label = np.array(Image.open(root / 'annotations' / 'val' / '00.png'))
+    assert np.array_equal(image.truth, np.array([0, 2, 3, 1])[label])
+    assert image.meta['image_labels'].tolist() == [1, 2, 3]
+    # Masks that no training sees are not drawn, nor those of some classes alone.
+    train = load_image(loaded, str(root / 'images' / 'train' / '00.png'))
+    assert train.truth is None and train.meta.get('image_labels') is None
+    code = main([str(config), str(weights), str(photo), '--out', str(tmp_path / 'out')])
+    assert code == 0, ''.join(capfd.readouterr())

@@ -2,9 +2,11 @@
 
 As released: frozen encoder, flat attention over 20x20 positions with 1024 channels,
 features times 0.004, decoder without normalisation, loss of figure and ground times
-2, ground counts half. Ours: torchvision's weights in place of Caffe's. The classifier
-that names the labels of a test image is another network, trained by itself
-(transfernet-labels...); ``model.label_source=gt`` tests with the true labels.
+2, ground counts half. Ours: torchvision's weights in place of Caffe's, whose features
+are of another size than those that 0.004 was chosen for. As published, the classifier
+that names the labels of a test image is another network, a ``MultiLabelClassifier``
+trained by itself (the cam_... configs show one); here the head's own is asked.
+``model.label_source=gt`` tests with the true labels.
 """
 data_preprocessor = dict(
     type='SegDataPreProcessor',
