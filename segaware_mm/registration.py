@@ -66,6 +66,8 @@ PARTS = (
     'segaware_mm.segaware.seg_aware_refiner',
     'segaware_mm.segaware.vgg_large_fov',
     'segaware_mm.segaware.vgg_taps',
+    'segaware_mm.submission.image_dataset',
+    'segaware_mm.submission.metric',
     'segaware_mm.transfernet.deconvnet_head',
     'segaware_mm.transfernet.dense_crf',
     'segaware_mm.transfernet.fcn_skip_head',

@@ -15,6 +15,8 @@ from segaware_mm.datasets.scenes.cli import build_parser as scenes_parser
 from segaware_mm.engine.cli import test_parser as make_test_parser
 from segaware_mm.engine.cli import train_parser
 from segaware_mm.engine.config_file import merge_options, read_config
+from segaware_mm.submission.cli import build_parser as submit_parser
+from segaware_mm.submission.targets import TARGETS
 
 REPO = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((REPO / 'docs').glob('*.md')), REPO / 'README.md']
@@ -114,6 +116,9 @@ def test_commands_name_what_exists(page, line):
     makers = {'make_flow.py': flow_parser, 'make_scenes.py': scenes_parser}
     if tool in makers:
         assert makers[tool]().parse_args(rest).out
+        return
+    if tool == 'submit.py':
+        assert submit_parser().parse_args(rest).target in TARGETS
         return
     if tool.startswith('dist_'):  # CONFIG [CHECKPOINT] PROCESSES [arguments]
         place = 1 if tool == 'dist_train.sh' else 2

@@ -23,7 +23,7 @@ class Stack(NamedTuple):
         folder (str): Environment, relative to the checkout.
         mmcv (str): The one whose operators are compiled.
         bare (tuple[str]): Installed without the dependencies they declare:
-            those ask for opencv-python, which needs libGL.
+            those ask for opencv-python, which needs libGL, or are :data:`BARE`.
         needs (tuple[str]): What they import beyond :data:`NEEDS`.
     """
 
@@ -33,19 +33,23 @@ class Stack(NamedTuple):
     needs: Tuple[str, ...] = ()
 
 
+#: Packages of either stack whose declared dependencies cannot be had: typing, a
+#: backport to Python 2 of what every Python has.
+BARE = ('cityscapesscripts', )
+
 STACKS = {
-    'mm': Stack('.venv', 'mmcv', ('mmengine', 'mmsegmentation', 'mmdet')),
+    'mm': Stack('.venv', 'mmcv', ('mmengine', 'mmsegmentation', 'mmdet', *BARE)),
     'onedl': Stack(
         '.venv-onedl', 'onedl-mmcv',
-        ('onedl-mmengine', 'onedl-mmsegmentation', 'onedl-mmdetection', 'imaug'),
+        ('onedl-mmengine', 'onedl-mmsegmentation', 'onedl-mmdetection', 'imaug', *BARE),
         ('scikit-image', 'imageio')),
 }
 
-#: What the toolboxes of either stack import.
-NEEDS = ('addict', 'ftfy', 'matplotlib', 'numpy', 'opencv-python-headless',
-         'packaging', 'pillow', 'platformdirs', 'prettytable', 'pycocotools',
-         'pyyaml', 'regex', 'rich', 'scipy', 'shapely', 'six', 'termcolor',
-         'terminaltables', 'tqdm', 'yapf')
+#: What the toolboxes of either stack import, and what :data:`BARE` does.
+NEEDS = ('addict', 'appdirs', 'coloredlogs', 'ftfy', 'humanfriendly', 'matplotlib',
+         'numpy', 'opencv-python-headless', 'packaging', 'pillow', 'platformdirs',
+         'prettytable', 'pycocotools', 'pyquaternion', 'pyyaml', 'regex', 'rich', 'scipy',
+         'shapely', 'six', 'termcolor', 'terminaltables', 'tqdm', 'yapf')
 
 
 def read_pins(text: str) -> Dict[str, str]:

@@ -139,6 +139,23 @@ def check_archive(path: PathLike, kind: str,
     return listed(problems)
 
 
+def check_suffix(out: PathLike, kind: str, server: str) -> None:
+    """Raise unless the name of an archive says what the server takes.
+
+    Args:
+        out: The archive.
+        kind: 'zip' or 'tgz'.
+        server: Its name, for the message.
+
+    Raises:
+        SubmissionError: Another end of the name.
+    """
+    ends = SUFFIXES[kind]
+    if not str(out).endswith(ends):
+        raise SubmissionError(f'{out} does not end in {" or ".join(ends)}, which '
+                              f'{server} takes.')
+
+
 def write_archive(out: PathLike, files: Mapping[str, Any]) -> None:
     """Write a zip or .tgz; no half archive ever lies under its name.
 

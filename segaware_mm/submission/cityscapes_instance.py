@@ -16,7 +16,7 @@ from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .archive import Archive, check_archive, write_archive
+from .archive import Archive, check_archive, check_suffix, write_archive
 from .cityscapes_pixel import FORMAT as PIXEL
 from .images import TestImage
 from .instances import server_instances
@@ -76,12 +76,20 @@ def pack(folder: PathLike, images: Sequence[TestImage], out: PathLike,
     Raises:
         SubmissionError: An image that is missing, another end of the name, a full disk.
     """
-    if not str(out).endswith('.zip'):
-        raise SubmissionError(f'{out} does not end in .zip, which {SERVER} takes.')
+    check(out)
     require_done(folder, images, is_done)
     names = [one for image in images
              for one in (_staged(folder, image).name, *_staged_masks(folder, image))]
     write_archive(out, {one: Path(folder) / one for one in names})
+
+
+def check(out: PathLike, name: str = '') -> None:
+    """Refuse another end of the archive's name; see ``Target.check``.
+
+    Raises:
+        SubmissionError: Says which end the server takes.
+    """
+    check_suffix(out, 'zip', SERVER)
 
 
 def validate(path: PathLike,
@@ -107,7 +115,7 @@ def _forget(folder: Path, image: TestImage) -> None:
     """Remove what an earlier run wrote for an image, first what says that it is done."""
     _staged(folder, image).unlink(missing_ok=True)
     for path in folder.glob(f'{image.name}_[0-9][0-9][0-9]*.png'):
-        path.unlink()
+        path.unlink(missing_ok=True)  # other processes may do the same
 
 
 def _check(images: Optional[Sequence[TestImage]], archive: Archive) -> Iterator[Problem]:
@@ -238,4 +246,4 @@ def _check_mask(name: str, content: bytes,
 
 
 TARGET = Target('cityscapes-instance', 'instance', '.zip', PIXEL.count, PIXEL.pattern,
-                write, is_done, pack, validate)
+                write, is_done, pack, validate, check)

@@ -11,7 +11,7 @@ from typing import Sequence
 
 from .coco_classes import THINGS
 from .coco_entries import ResultsFormat, check_score, coco_id
-from .coco_results import is_done, pack, plain_rle, stage_entries, validate
+from .coco_results import check, is_done, pack, plain_rle, stage_entries, validate
 from .images import TestImage
 from .instances import server_instances
 from .predictions import Instances, class_ids
@@ -44,4 +44,4 @@ def write(folder: PathLike, image: TestImage, prediction: Instances,
 
 
 TARGET = Target('coco-instance', 'instance', '.zip', FORMAT.count, PATTERN, write,
-                is_done, partial(pack, FORMAT), partial(validate, FORMAT))
+                is_done, *(partial(one, FORMAT) for one in (pack, validate, check)))

@@ -14,7 +14,7 @@ from typing import Any, Iterator, List, Optional, Sequence
 
 from ..utils.files import part_of, remove_parts
 from ..utils.rle import Rle
-from .archive import Archive, check_archive, write_archive
+from .archive import Archive, check_archive, check_suffix, write_archive
 from .coco_entries import Entries, ResultsFormat
 from .images import TestImage
 from .problem import Problem, SubmissionError
@@ -50,13 +50,7 @@ def pack(form: ResultsFormat, folder: PathLike, images: Sequence[TestImage],
         SubmissionError: An image that is missing, a name that the server cannot take,
             another end of the archive's name, a full disk.
     """
-    if not str(out).endswith('.zip'):
-        raise SubmissionError(f'{out} does not end in .zip, which {form.server} takes.')
-    if not re.fullmatch(NAME, name or ''):
-        raise SubmissionError(
-            f'the name of the submission is {name!r}; it becomes a part of the name of '
-            f'the file ({form.file.format("NAME")}), and must be letters, digits, '
-            '"-", "." and "_" (--name).')
+    check(form, out, name)
     require_done(folder, images, is_done)
     part = part_of(Path(folder) / form.file.format(name))
     remove_parts(folder, of=form.file.format(name))
@@ -70,6 +64,20 @@ def pack(form: ResultsFormat, folder: PathLike, images: Sequence[TestImage],
             'run the same command again to go on.') from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check(form: ResultsFormat, out: PathLike, name: str) -> None:
+    """Refuse names that the server cannot take; see ``Target.check``.
+
+    Raises:
+        SubmissionError: Says which it takes.
+    """
+    check_suffix(out, 'zip', form.server)
+    if not re.fullmatch(NAME, name or ''):
+        raise SubmissionError(
+            f'the name of the submission is {name!r}; it becomes a part of the name of '
+            f'the file ({form.file.format("NAME")}), and must be letters, digits, '
+            '"-", "." and "_" (--name).')
 
 
 def validate(form: ResultsFormat, path: PathLike,

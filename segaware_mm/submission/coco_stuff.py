@@ -15,7 +15,7 @@ from ..utils.rle import Rle, encode_mask
 from .coco_classes import OTHER, STUFF, THINGS
 from .coco_entries import ResultsFormat, check_score, coco_id
 from .coco_instance import PATTERN
-from .coco_results import is_done, pack, plain_rle, stage_entries, validate
+from .coco_results import check, is_done, pack, plain_rle, stage_entries, validate
 from .images import TestImage
 from .predictions import class_ids, server_map
 from .problem import SubmissionError
@@ -69,4 +69,4 @@ FORMAT = ResultsFormat(
     optional=frozenset({'score'}), categories=frozenset({*STUFF.values(), OTHER}),
     count=None, every_image=True, check_entry=check_score, check_images=find, most=None)
 TARGET = Target('coco-stuff', 'semantic', '.zip', FORMAT.count, PATTERN, write, is_done,
-                partial(pack, FORMAT), partial(validate, FORMAT))
+                *(partial(one, FORMAT) for one in (pack, validate, check)))

@@ -12,11 +12,12 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Union
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 from PIL import Image
 
 from ..engine.near import did_you_mean, near_names
+from ..utils.files import write_atomic
 from .problem import SubmissionError
 
 PathLike = Union[str, Path]
@@ -41,19 +42,24 @@ class TestImage(NamedTuple):
     image_id: Optional[int] = None
 
 
-def find_images(path: PathLike, pattern: str) -> List[TestImage]:
+def find_images(path: PathLike, pattern: str, files: bool = False) -> List[TestImage]:
     """Return the images that a user's path means, sorted by name.
 
     Args:
-        path: A folder, a list of names (.txt) or COCO's image information (.json).
+        path: A folder, a list of names (.txt), COCO's image information (.json), or what
+            :func:`save_images` wrote (.jsonl).
         pattern: Of the target.
+        files: The images themselves are wanted too, not only their names and sizes.
 
     Raises:
         SubmissionError: As the reader that fits the path.
     """
     path = Path(path)
+    if path.suffix == '.jsonl':
+        return load_images(path)
     if path.suffix == '.json':
-        return images_of_coco_json(path)
+        found = images_of_coco_json(path)
+        return with_files(path, found) if files else found
     if path.suffix == '.txt':
         return images_of_list(path, _folder_of_list(path), pattern)
     return images_of_folder(path, pattern)
@@ -71,14 +77,47 @@ def images_of_folder(folder: PathLike, pattern: str) -> List[TestImage]:
         raise SubmissionError(f'the folder of test images {folder} does not exist. Give '
                               'the folder of the downloaded test set (--images).')
     paths = [Path(root) / name for root, _, names in os.walk(folder) for name in names]
-    found = [_image(one, match) for one in sorted(paths)
-             for match in [re.fullmatch(pattern, one.name)] if match]
+    found = [image_of(one, pattern) for one in sorted(paths)
+             if re.fullmatch(pattern, one.name)]
     if not found:
-        shown = re.sub(r'\?P<\w+>', '', pattern)
         raise SubmissionError(
             f'{folder} has {len(paths)} files, and none is an image of this test set: '
-            f'their names match {shown}. Give the folder of the downloaded test set.')
-    return _sorted(found, folder)
+            f'their names match {_shown(pattern)}. Give the folder of the downloaded '
+            'test set.')
+    return sorted_images(found, folder)
+
+
+def image_of(path: PathLike, pattern: str, number: Optional[int] = None) -> TestImage:
+    """Return an image of the test set.
+
+    Args:
+        path: The file; its header is read.
+        pattern: Of the target.
+        number: COCO's number of it, where that is known and not in the name.
+
+    Raises:
+        SubmissionError: Another name, or a header that cannot be read.
+    """
+    match = re.fullmatch(pattern, Path(path).name)
+    if not match:
+        raise SubmissionError(f'{path} is no image of this test set: the names of its '
+                              f'images match {_shown(pattern)}.')
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise SubmissionError(f'the image {path} cannot be read: {error}. Download it '
+                              'again.') from error
+    groups = match.groupdict()
+    if number is None and groups.get('id') is not None:
+        number = int(groups['id'])
+    return TestImage(groups['name'], height, width, str(path), number)
+
+
+def image_name(path: PathLike, pattern: str) -> str:
+    """Return what the server calls the image of a file."""
+    match = re.fullmatch(pattern, Path(path).name)
+    return match['name'] if match else Path(path).stem
 
 
 def images_of_list(file: PathLike, folder: PathLike, pattern: str) -> List[TestImage]:
@@ -107,7 +146,7 @@ def images_of_list(file: PathLike, folder: PathLike, pattern: str) -> List[TestI
         raise SubmissionError(
             f'{file} names {absent[0]!r}, and {len(absent)} of its {len(names)} images '
             f'are not in {folder}.{did_you_mean(near_names(absent[0], there))}')
-    return _sorted((there[name] for name in names), file)
+    return sorted_images((there[name] for name in names), file)
 
 
 def images_of_coco_json(file: PathLike) -> List[TestImage]:
@@ -133,23 +172,63 @@ def images_of_coco_json(file: PathLike) -> List[TestImage]:
     if not ids or len(set(ids)) < len(ids):
         what = 'names an image id twice' if ids else 'has no image'
         raise SubmissionError(f'{file} {what}. {form}')
-    return _sorted(found, file)
+    return sorted_images(found, file)
 
 
-def with_paths(images: Iterable[TestImage], folder: PathLike) -> List[TestImage]:
-    """Return images (of :func:`images_of_coco_json`) with their files in a folder.
+def with_files(file: PathLike, images: Sequence[TestImage]) -> List[TestImage]:
+    """Return the images of COCO's image information with their files.
+
+    They lie beside the information, in a folder beside it, or beside the folder
+    ``annotations`` that it is in, as COCO's own are packed.
 
     Raises:
-        SubmissionError: An image that is not there.
+        SubmissionError: Images that are not there.
     """
-    files = {Path(name).stem: os.path.join(root, name)
-             for root, _, names in os.walk(folder) for name in names}
-    images = list(images)
-    absent = [one.name for one in images if one.name not in files]
+    here = Path(file).resolve().parent
+    roots = [here, *_folders(here), here.parent, *_folders(here.parent)]
+    place = next((one for one in roots if _file_in(one, images[0])), here)
+    found = [one._replace(path=_file_in(place, one)) for one in images]
+    absent = [one.name for one in found if not one.path]
     if absent:
-        raise SubmissionError(f'{len(absent)} of {len(images)} images are not in '
-                              f'{folder}, the first is {absent[0]}.')
-    return [one._replace(path=files[one.name]) for one in images]
+        raise SubmissionError(
+            f'{len(absent)} of {len(images)} images of {file} are not in {place}, the '
+            f'first is {absent[0]}. Lay the images where COCO has them: in a folder '
+            'beside the folder "annotations" of this file.')
+    return found
+
+
+def save_images(path: PathLike, images: Iterable[TestImage]) -> None:
+    """Write images into a file that :func:`load_images` reads, one in a line."""
+    lines = ''.join(f'{json.dumps(one)}\n' for one in images)
+    write_atomic(path, lines.encode('utf-8'))
+
+
+def load_images(path: PathLike) -> List[TestImage]:
+    """Return the images of a file of :func:`save_images`.
+
+    Raises:
+        SubmissionError: No such file.
+    """
+    try:
+        with Path(path).open(encoding='utf-8') as lines:
+            return [TestImage(*json.loads(line)) for line in lines]
+    except (OSError, TypeError, ValueError) as error:
+        raise SubmissionError(f'{path} is no list of images of this tool: '
+                              f'{error}') from error
+
+
+def _folders(folder: Path) -> List[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_dir())
+
+
+def _file_in(folder: Path, image: TestImage) -> str:
+    """Return the file of an image in a folder, '' where it is not there."""
+    return next((str(folder / name) for name in (f'{image.name}.jpg', f'{image.name}.png')
+                 if (folder / name).is_file()), '')
+
+
+def _shown(pattern: str) -> str:
+    return re.sub(r'\?P<\w+>', '', pattern)
 
 
 def _folder_of_list(file: Path) -> Path:
@@ -159,20 +238,7 @@ def _folder_of_list(file: Path) -> Path:
     return images if images.is_dir() else folder
 
 
-def _image(path: Path, match: 're.Match[str]') -> TestImage:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise SubmissionError(f'the image {path} cannot be read: {error}. Download it '
-                              'again.') from error
-    groups = match.groupdict()
-    number = groups.get('id')
-    return TestImage(groups['name'], height, width, str(path),
-                     None if number is None else int(number))
-
-
-def _sorted(images: Iterable[TestImage], where: PathLike) -> List[TestImage]:
+def sorted_images(images: Iterable[TestImage], where: PathLike) -> List[TestImage]:
     """Return the images by name; raise where two have the same."""
     known: Dict[str, TestImage] = {}
     for image in images:

@@ -23,11 +23,11 @@ from typing import (
 
 import numpy as np
 
-from .archive import SUFFIXES, Archive, check_archive, write_archive
+from .archive import SUFFIXES, Archive, check_archive, check_suffix, write_archive
 from .images import TestImage
 from .label_image import encode_labels, is_whole, read_labels
 from .predictions import class_ids, server_map
-from .problem import Problem, SubmissionError
+from .problem import Problem
 from .target import PathLike, Target, require_done, stage_file
 
 #: What is wrong with the ids of an image, and how to mend it.
@@ -74,7 +74,8 @@ class LabelFormat(NamedTuple):
 def label_target(form: LabelFormat) -> Target:
     """Return the target of a format."""
     return Target(form.name, 'semantic', SUFFIXES[form.kind][0], form.count, form.pattern,
-                  *(partial(one, form) for one in (write, is_done, pack, validate)))
+                  *(partial(one, form)
+                    for one in (write, is_done, pack, validate, check)))
 
 
 def write(form: LabelFormat, folder: PathLike, image: TestImage, prediction: np.ndarray,
@@ -101,13 +102,19 @@ def pack(form: LabelFormat, folder: PathLike, images: Sequence[TestImage], out: 
     Raises:
         SubmissionError: An image that is missing, another end of the name, a full disk.
     """
-    ends = SUFFIXES[form.kind]
-    if not str(out).endswith(ends):
-        raise SubmissionError(f'{out} does not end in {" or ".join(ends)}, which '
-                              f'{form.server} takes.')
+    check(form, out)
     require_done(folder, images, partial(is_done, form))
     write_archive(out, {posixpath.join(form.folder, f'{one.name}.png'):
                         _staged(form, folder, one) for one in images})
+
+
+def check(form: LabelFormat, out: PathLike, name: str = '') -> None:
+    """Refuse another end of the archive's name; see ``Target.check``.
+
+    Raises:
+        SubmissionError: Says which ends the server takes.
+    """
+    check_suffix(out, form.kind, form.server)
 
 
 def validate(form: LabelFormat, path: PathLike,

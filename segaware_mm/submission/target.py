@@ -33,6 +33,8 @@ class Target(NamedTuple):
             where the server wants one.
         validate: ``(path, images=None) -> [Problem, ...]`` of an archive, or of a folder
             of the same tree. Without images the official number (and size) is wanted.
+        check: ``(out, name) -> None`` raises SubmissionError where ``pack`` would refuse
+            the archive's or the submission's name: asked before hours of prediction.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Target(NamedTuple):
     is_done: Callable[[PathLike, TestImage], bool]
     pack: Callable[[PathLike, Sequence[TestImage], PathLike, str], None]
     validate: Callable[..., List[Problem]]
+    check: Callable[[PathLike, str], None]
 
 
 def stage_file(path: PathLike, content: bytes, image: TestImage) -> None:

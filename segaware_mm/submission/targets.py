@@ -27,13 +27,7 @@ def get_target(name: str) -> Target:
 
 def _found() -> Iterator[Target]:
     for module in MODULES:
-        full = f'{__package__}.{module}'
-        try:
-            content = import_module(full)
-        except ModuleNotFoundError as error:
-            if error.name != full:
-                raise
-            continue  # not written yet
+        content = import_module(f'{__package__}.{module}')
         yield from getattr(content, 'TARGETS', None) or (content.TARGET, )
 
 

@@ -1,7 +1,7 @@
 """Load what pictures are made of: a trained model, and an image as it wants it."""
 
 import os.path as osp
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -12,12 +12,17 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from torch import Tensor, nn
 
-from ..datasets.class_names import class_list
+from ..datasets.image_pipeline import (
+    config_chains,
+    dataset_class,
+    dataset_meta,
+    test_pipeline,
+    without_truth,
+)
 from ..engine.checkpoint_fit import CheckpointFitHook
 from ..engine.config_file import merge_options, read_config
-from ..engine.config_nodes import dataset_chains, type_name
 from ..engine.data_errors import NamingPipeline, file_state
-from ..engine.errors import CheckpointError, ConfigError, DataError
+from ..engine.errors import CheckpointError, DataError
 from ..engine.prepare import use_plain_batchnorm
 from ..engine.scope import check_scope
 from ..utils.checkpoint import CheckpointFileError, load_checkpoint
@@ -99,8 +104,7 @@ def _class_names(model: nn.Module, cfg: Config,
     """Return names and colours: of the checkpoint, else of the dataset."""
     known = dict(meta.get('dataset_meta') or {})
     if not known.get('classes'):
-        chain = next(_chains(cfg), None)
-        known = _classes_of(chain) if chain else {}
+        known = dataset_meta(cfg)
     head = getattr(model, 'decode_head', None)
     if head is None:
         head = getattr(getattr(model, 'roi_head', None), 'bbox_head', None)
@@ -109,49 +113,6 @@ def _class_names(model: nn.Module, cfg: Config,
     names = [str(name) for name in known.get('classes') or ()]
     names = names[:count] + [f'class {i}' for i in range(len(names), count)]
     return names, class_palette(known.get('palette') or (), count)
-
-
-def _classes_of(chain: Sequence[dict]) -> Dict[str, Any]:
-    """Return ``classes`` and ``palette``: a wrapper's joint list, or a dataset's."""
-    for node in chain[:-1]:
-        if node.get('classes'):
-            found = class_list(node['classes'])
-            return dict(classes=found.names,
-                        palette=node.get('palette') or found.palette)
-    # The toolbox of the config has the dataset, not the root registry.
-    kind = _dataset_class(chain[-1])
-    return {**(getattr(kind, 'METAINFO', None) or {}),
-            **(chain[-1].get('metainfo') or {})}
-
-
-def _dataset_class(node: dict) -> Any:
-    """Return the class of a dataset's config."""
-    with DATASETS.switch_scope_and_registry(None) as registry:
-        return registry.get(type_name(node))
-
-
-def _chains(cfg: Config) -> Iterator[List[dict]]:
-    """Yield the datasets that read files behind their wrappers: test, val, train."""
-    for split in ('test', 'val', 'train'):
-        loader = cfg.get(f'{split}_dataloader') or {}
-        yield from dataset_chains(loader.get('dataset'))
-
-
-def _test_pipeline(cfg: Config) -> List[dict]:
-    """Return the test pipeline, loading of labels included.
-
-    What a wrapper does comes behind what the dataset in it does.
-
-    Raises:
-        ConfigError: The config has none.
-    """
-    pipelines = ([step for node in chain[::-1] for step in node.get('pipeline') or ()]
-                 for chain in _chains(cfg))
-    pipeline = next(filter(None, pipelines), cfg.get('test_pipeline'))
-    if not pipeline:
-        raise ConfigError('the config has no test_dataloader with a pipeline, so '
-                          'it does not say how an image is to be prepared.')
-    return list(pipeline)
 
 
 def check_image(path: str) -> None:
@@ -179,10 +140,9 @@ def load_image(loaded: Loaded, path: str) -> Image:
         DataError: The image cannot be read or prepared.
     """
     check_image(path)
-    steps = _test_pipeline(loaded.cfg)
+    steps = test_pipeline(loaded.cfg)
     annotations = [step for step in steps if 'LoadAnnotations' in str(step['type'])]
-    steps = [step for step in steps if step not in annotations
-             and 'ImageLabels' not in str(step['type'])]
+    steps = without_truth(steps)
     first = NamingPipeline(Compose(steps[:1]))(dict(img_path=path))
     pixels = np.ascontiguousarray(first['img'][..., ::-1])
     sample = NamingPipeline(Compose(steps))(dict(img_path=path))
@@ -205,7 +165,7 @@ def load_image(loaded: Loaded, path: str) -> Image:
 def _tells_all(wrapper: dict) -> bool:
     """Return whether a wrapper's maps may stand as the truth of an image."""
     some = wrapper.get('keep') or wrapper.get('exclude')
-    return hasattr(_dataset_class(wrapper), 'joint_map') and not (
+    return hasattr(dataset_class(wrapper), 'joint_map') and not (
         some and wrapper.get('domain', 'source') == 'source')
 
 
@@ -222,7 +182,7 @@ def _truth(cfg: Config, path: str, step: dict) -> Optional[np.ndarray]:
     if not getattr(steps.transforms[0], 'with_seg', True):
         return None
     place = osp.realpath(path)
-    for *wrappers, leaf in _chains(cfg):
+    for *wrappers, leaf in config_chains(cfg):
         mapping = [node for node in wrappers[::-1] if node.get('classes')]
         if not all(map(_tells_all, mapping)):
             continue

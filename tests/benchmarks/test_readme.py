@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip('mmseg')
 
 from segaware_mm.demo.cli import build_parser as demo_parser  # noqa: E402
+from segaware_mm.submission.cli import build_parser as submit_parser  # noqa: E402
+from segaware_mm.submission.targets import TARGETS  # noqa: E402
 from segaware_mm.visualization.cli import build_parser as picture_parser  # noqa: E402
 from segaware_mm.visualization.region_table import (  # noqa: E402
     build_parser as region_parser,
@@ -30,6 +32,7 @@ try:
     refinement = importlib.import_module('refinement')
     region_ops = importlib.import_module('region_ops')
     region_plan = importlib.import_module('region_plan')
+    test_time = importlib.import_module('test_time')
     transfer = importlib.import_module('transfer')
 finally:
     sys.path.remove(BENCHMARKS)
@@ -42,9 +45,11 @@ PARSERS = {
     'benchmarks/mnc_steps.py': mnc_steps.parser,
     'benchmarks/refinement.py': refinement.parser,
     'benchmarks/region_ops.py': region_ops.parser,
+    'benchmarks/test_time.py': test_time.parser,
     'benchmarks/transfer.py': transfer.parser,
     'tools/demo.py': lambda: demo_parser('configs'),
     'tools/region_stats.py': region_parser,
+    'tools/submit.py': submit_parser,
     'tools/visualize.py': picture_parser,
 }
 TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE,
@@ -52,7 +57,8 @@ TABLES = {'benchmarks/camvid.py': camvid.TABLE, 'benchmarks/flow.py': flow.TABLE
 #: Program -> its section in benchmarks/README.md.
 SECTIONS = {'camvid.py': 'CamVid', 'flow.py': 'Flow',
             'local_attention.py': 'Local attention', 'mnc_steps.py': 'MNC',
-            'refinement.py': 'Refinement', 'region_ops.py': 'Regions and heads'}
+            'refinement.py': 'Refinement', 'region_ops.py': 'Regions and heads',
+            'test_time.py': 'Settings of a test'}
 PAGES = (REPO / 'README.md', REPO / 'benchmarks' / 'README.md',
          *sorted((REPO / 'docs').glob('*.md')))
 
@@ -86,6 +92,10 @@ def test_commands_are_understood(program, arguments, capsys):
         assert region_plan.select(rows, args.only)
     elif program == 'benchmarks/refinement.py':
         assert set(args.rows) <= set(refinement.ROWS)
+    elif program == 'tools/submit.py':
+        assert args.target in TARGETS
+    elif program == 'benchmarks/test_time.py':
+        assert (REPO / args.config).is_file() and set(args.only) <= set(test_time.ROWS)
     elif program == 'tools/region_stats.py':
         assert args.images
     elif program not in ('benchmarks/local_attention.py', 'benchmarks/mnc_steps.py'):

@@ -8,10 +8,13 @@ from PIL import Image
 from segaware_mm.submission.images import (
     TestImage,
     find_images,
+    image_of,
     images_of_coco_json,
     images_of_folder,
     images_of_list,
-    with_paths,
+    load_images,
+    save_images,
+    with_files,
 )
 from segaware_mm.submission.problem import Problem, SubmissionError, listed
 
@@ -107,14 +110,41 @@ def test_coco_information_gives_ids(tmp_path):
     found = find_images(path, COCO)
     assert found == [TestImage('000000000001', 4, 6, '', 1),
                      TestImage('000000000002', 4, 6, '', 2)]
-    (tmp_path / 'deep').mkdir()
+
+
+def test_files_of_coco_information_lie_beside_annotations(tmp_path):
+    path = tmp_path / 'annotations/info.json'
+    for name in ('annotations', 'labels', 'test2017'):
+        (tmp_path / name).mkdir()
+    path.write_text(json.dumps(info(('000000000002.jpg', 2), ('000000000001.jpg', 1))))
+    found = find_images(path, COCO)
+    with pytest.raises(SubmissionError, match='2 of 2 images of .*info.json are not in '
+                                              '.*, the first is 000000000001. Lay'):
+        with_files(path, found)
     for one in found:
-        Image.new('RGB', (6, 4)).save(tmp_path / f'deep/{one.name}.jpg')
-    assert with_paths(found, tmp_path)[1].path == str(tmp_path / 'deep/000000000002.jpg')
-    (tmp_path / 'deep/000000000001.jpg').unlink()
-    with pytest.raises(SubmissionError, match='1 of 2 images are not in .*the first is '
-                                              '000000000001'):
-        with_paths(found, tmp_path)
+        Image.new('RGB', (6, 4)).save(tmp_path / f'test2017/{one.name}.jpg')
+    with_file = find_images(path, COCO, files=True)
+    assert with_file[1] == found[1]._replace(
+        path=str(tmp_path / 'test2017/000000000002.jpg'))
+    (tmp_path / 'test2017/000000000002.jpg').unlink()
+    with pytest.raises(SubmissionError, match='1 of 2 .*test2017, the first is '
+                                              '000000000002'):
+        with_files(path, found)
+
+
+def test_images_are_kept_in_a_file(folder, tmp_path):
+    found = images_of_folder(folder, PATTERN)
+    save_images(tmp_path / 'images.jsonl', found)
+    assert find_images(tmp_path / 'images.jsonl', PATTERN) == found
+    with pytest.raises(SubmissionError, match='readme.txt is no list of images'):
+        load_images(folder / 'readme.txt')
+
+
+def test_an_image_of_another_name_is_named(folder):
+    assert image_of(folder / 'b/t_2_left.png', PATTERN, 7).image_id == 7
+    with pytest.raises(SubmissionError, match=r't_4_right.png is no image of this test '
+                                              r'set: .* match \(t_'):
+        image_of(folder / 't_4_right.png', PATTERN)
 
 
 @pytest.mark.parametrize('content, text', [

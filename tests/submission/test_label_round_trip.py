@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmseg.evaluation import IoUMetric
+from official_rules import devkit_ade20k, devkit_voc, official_cityscapes
 from PIL import Image
 
 from segaware_mm.evaluation.label_maps import iou_percent
@@ -91,14 +92,8 @@ def submitted(target, names, predictions, classes, folder):
 
 @pytest.fixture
 def cityscapes_evaluator():
-    """The evaluator of Cityscapes, which measures class IoU and writes nothing."""
-    module = pytest.importorskip(
-        'cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling',
-        reason='cityscapesscripts is not installed')
-    args = module.CArgs()
-    args.__dict__.update(module.args.__dict__, JSONOutput=False, quiet=True,
-                         evalInstLevelScore=False)  # needs instances, and numpy < 2.4
-    return lambda files, truths: module.evaluateImgLists(files, truths, args)
+    """The evaluator of Cityscapes; skips where it is not installed."""
+    return official_cityscapes()
 
 
 @pytest.mark.parametrize('none', [False, True])
@@ -152,28 +147,6 @@ def test_cityscapes_evaluator_finds_the_files_by_their_names(
         assert found == str(files[name])
 
 
-def devkit_voc(files, truths):
-    """VOC's rules: confusion of 21 classes over the pixels that are not void.
-
-    An image of another size, or with an id above 20, ends the evaluation. Accuracy of a
-    class is what is right over the union of truth and result; background counts.
-    """
-    confusion = np.zeros((21, 21), np.int64)
-    for name, truth in truths.items():
-        result = np.asarray(Image.open(files[name]))
-        if result.max() > 20 or result.shape != truth.shape:
-            raise ValueError(f'{name} is out of range or of the wrong size')
-        for row in range(truth.shape[0]):
-            for column in range(truth.shape[1]):
-                if truth[row, column] < 255:
-                    confusion[truth[row, column], result[row, column]] += 1
-    scores = []
-    for one in range(21):
-        union = confusion[one].sum() + confusion[:, one].sum() - confusion[one, one]
-        scores.append(confusion[one, one] / union if union else float('nan'))
-    return scores
-
-
 @pytest.mark.parametrize('number', [5, 6])
 @pytest.mark.parametrize('classes', [21, 9])
 def test_voc_rules_give_the_iou_of_the_arrays(tmp_path, number, classes):
@@ -201,19 +174,6 @@ def test_voc_rules_on_real_labels(tmp_path, real_data):
     np.testing.assert_allclose(devkit_voc(files, truths), wanted, atol=1e-6)
     assert Image.open(files[f'2007_{paths[0].stem}']).getpalette() == \
         Image.open(paths[0]).getpalette()
-
-
-def devkit_ade20k(files, truths):
-    """ADE20K's rules: results at pixels of the truth 0 do not count; IoU of 1..150."""
-    right, results, there = np.zeros(151), np.zeros(151), np.zeros(151)
-    for name, truth in truths.items():
-        result = np.asarray(Image.open(files[name])).astype(np.uint16) * (truth > 0)
-        for one in range(1, 151):
-            right[one] += ((result == one) & (truth == one)).sum()
-            results[one] += (result == one).sum()
-            there[one] += (truth == one).sum()
-    union = there + results - right
-    return np.divide(right, union, where=union > 0, out=np.full(151, np.nan))[1:]
 
 
 @pytest.mark.parametrize('classes', [150, 12])

@@ -1,4 +1,5 @@
 """CamVid, 11 classes, 360x480. SEGAWARE_MM_DATA names the data root."""
+_base_ = '../tta/scales_flip.py'
 dataset_type = 'CamVidDataset'
 data_root = '{{$SEGAWARE_MM_DATA:data}}/camvid'
 crop_size = (360, 480)  # height, width

@@ -6,6 +6,7 @@ released RANet: one of the scales 0.7, 0.8, ..., 2.1, crop, flip, no colour
 jitter. Scales are factors of the image's own size, so a folder of smaller
 images trains as well. Tested at the image's own size.
 """
+_base_ = '../tta/scales_flip.py'
 dataset_type = 'CityscapesDataset'
 data_root = '{{$SEGAWARE_MM_DATA:data}}/cityscapes'
 crop_size = (769, 769)  # height, width

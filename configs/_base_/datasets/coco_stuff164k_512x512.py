@@ -4,6 +4,7 @@ COCO 2017 in $SEGAWARE_MM_DATA/coco_stuff164k with the labels as upstream's
 converter writes them: annotations/{train,val}2017/*_labelTrainIds.png holding
 0..170 and 255. 118287 and 5000 images.
 """
+_base_ = '../tta/scales_flip.py'
 dataset_type = 'COCOStuffDataset'
 data_root = '{{$SEGAWARE_MM_DATA:data}}/coco_stuff164k'
 crop_size = (512, 512)  # height, width

@@ -4,6 +4,7 @@ VOC 2010 in $SEGAWARE_MM_DATA/VOCdevkit/VOC2010 with the labels as upstream's
 converter writes them: SegmentationClassContext/*.png (0 background, 1..59) and
 ImageSets/SegmentationContext/{train,val}.txt. 4998 and 5105 images.
 """
+_base_ = '../tta/scales_flip.py'
 dataset_type = 'PascalContextDataset'
 data_root = '{{$SEGAWARE_MM_DATA:data}}/VOCdevkit/VOC2010'
 crop_size = (480, 480)  # height, width

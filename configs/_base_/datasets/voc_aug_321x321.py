@@ -2,6 +2,7 @@
 
 SEGAWARE_MM_DATA names the data root; layout as mmsegmentation's.
 """
+_base_ = '../tta/scales_flip.py'
 dataset_type = 'PascalVOCDataset'
 data_root = '{{$SEGAWARE_MM_DATA:data}}/VOCdevkit/VOC2012'
 crop_size = (321, 321)

@@ -1,0 +1,130 @@
+"""The folder in which a submission grows: finished images, and whose they are.
+
+    files/         the staging tree of the target
+    run.json       target, model and settings of the run, beside the tree
+    images.jsonl   the images of the test set
+    todo.jsonl     those that the last run began with
+    classes.txt    the classes of the model
+    ...            logs
+
+A run goes on in the folder of a killed one only where all that decides predictions is the
+same: images of two models in one archive would be a score that no model has.
+"""
+
+import hashlib
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, Sequence
+
+from ..utils.files import remove_parts, write_atomic
+from .images import TestImage, save_images
+from .problem import SubmissionError
+from .target import PathLike, reason
+
+#: What a run is known by, and what it is called in messages.
+KEYS = {'target': 'target', 'checkpoint_hash': 'checkpoint',
+        'settings': 'settings of the model or of its test pipeline',
+        'classes': 'classes'}
+
+
+class WorkFolder:
+    """Paths in the folder of a submission, and the record of its run.
+
+    Attributes:
+        path (Path): The folder.
+        tree (Path): The staging tree.
+        record (Path): What says whose the finished images are.
+        images, todo (Path): Lists of images.
+        classes (Path): Names of classes.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        self.tree = self.path / 'files'
+        self.record = self.path / 'run.json'
+        self.images = self.path / 'images.jsonl'
+        self.todo = self.path / 'todo.jsonl'
+        self.classes = self.path / 'classes.txt'
+
+    def claim(self, run: Dict[str, Any]) -> None:
+        """Begin a run in the folder, or go on with the same one.
+
+        Args:
+            run: Of :data:`KEYS`; what else it has is for readers of the file.
+
+        Raises:
+            SubmissionError: The folder has images of another run; says in what it
+                differs, and how to mend it.
+        """
+        if self.tree.is_dir() and any(self.tree.iterdir()):
+            self._check_same(run)
+        remove_parts(self.tree, deep=True)
+        with self._told():
+            write_atomic(self.record, json.dumps(run, indent=1).encode('utf-8'))
+
+    def _check_same(self, run: Dict[str, Any]) -> None:
+        """Raise unless the images in the folder are of the same run."""
+        known = self._known()
+        if not known:
+            raise SubmissionError(
+                f'{self.tree} has files, and no {self.record.name} beside it says of '
+                'which model. Give another folder (--work-dir), or delete this one.')
+        differ = [name for key, name in KEYS.items() if known.get(key) != run[key]]
+        if differ:
+            other = ', '.join(f'another {one}' for one in differ)
+            raise SubmissionError(
+                f'{self.path} has images of another run: {other}. It was begun '
+                f'with {known.get("config")} and {known.get("checkpoint")} for '
+                f'{known.get("target")}. Go on with these, or give another folder '
+                '(--work-dir), or delete this one.')
+    def note(self, images: Sequence[TestImage], todo: Sequence[TestImage],
+             classes: Sequence[str]) -> None:
+        """Write the lists of images and classes; in a config they would be long.
+
+        Raises:
+            SubmissionError: They cannot be written.
+        """
+        with self._told():
+            save_images(self.images, images)
+            save_images(self.todo, todo)
+            write_atomic(self.classes, '\n'.join(classes).encode('utf-8'))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SubmissionError(f'{self.path} cannot be written: {reason(error)}. Mend '
+                                  'that, or name another folder with --work-dir.'
+                                  ) from error
+
+    def _known(self) -> Dict[str, Any]:
+        """Return the record; {} where there is none."""
+        try:
+            known = json.loads(self.record.read_text(encoding='utf-8'))
+            return known if isinstance(known, dict) else {}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise SubmissionError(
+                f'{self.record} cannot be read: {error}. It says of which model the '
+                'finished images are. Give another folder (--work-dir), or delete '
+                f'{self.path}.') from error
+
+
+def file_hash(path: PathLike) -> str:
+    """Return the SHA-256 of a file's content: it may be moved or copied."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def settings_hash(*parts: Any) -> str:
+    """Return the SHA-256 of settings of a config."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode('utf-8')).hexdigest()
+
+
