@@ -6,20 +6,19 @@ large segment hide those at its contour from IoU; here they do not count. The tr
 truth alone, so a contour of the prediction far from it costs nothing there.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Dict, List, Optional
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from .boundary_band import band_radius, check_ratio, label_bands
-from .label_maps import iou_percent, known_mean, map_pairs
+from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
 @METRICS.register_module()
-class BoundaryIoUMetric(BaseMetric):
+class BoundaryIoUMetric(LabelMapMetric):
     """Boundary IoU of every class and its mean over classes, in percent.
 
     The mask of a class has a band in the label and one in the prediction: its pixels
@@ -52,21 +51,9 @@ class BoundaryIoUMetric(BaseMetric):
                  void_is_boundary: bool = False,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(ignore_index, collect_device, prefix)
         self.ratio = check_ratio(ratio)
-        self.ignore_index = ignore_index
         self.void_is_boundary = void_is_boundary
-
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add the counts of a batch.
-
-        Raises:
-            ValueError: Sizes that differ, or a class that there is not; names the
-                image.
-        """
-        classes = len(self.dataset_meta['classes'])
-        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
-            self.results.append(self.counts(pred, label, classes))
 
     def counts(self, pred: np.ndarray, label: np.ndarray,
                classes: int) -> np.ndarray:

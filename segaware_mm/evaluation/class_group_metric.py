@@ -4,20 +4,19 @@ Everingham et al. (IJCV 2010): IoU = TP / (TP + FP + FN), pixels counted over th
 data set.
 """
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from ..engine.near import did_you_mean, near_names
-from .label_maps import iou_percent, known_mean, map_pairs
+from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
 @METRICS.register_module()
-class ClassGroupIoUMetric(BaseMetric):
+class ClassGroupIoUMetric(LabelMapMetric):
     """IoU of every class, and its mean over all classes and over each group.
 
     A mean runs over the classes of the group that occur in the ground truth or
@@ -42,7 +41,7 @@ class ClassGroupIoUMetric(BaseMetric):
                  ignore_index: int = 255,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(ignore_index, collect_device, prefix)
         if not groups:
             raise ValueError('groups is empty; name the classes of at least one, such '
                              "as groups=dict(target=['cat', 'dog']).")
@@ -51,7 +50,6 @@ class ClassGroupIoUMetric(BaseMetric):
                 raise ValueError(f'groups[{group!r}] must be a list of class names, got '
                                  f'{names!r}.')
         self.groups = {group: list(names) for group, names in groups.items()}
-        self.ignore_index = ignore_index
 
     def group_ids(self) -> Dict[str, List[int]]:
         """Return the class ids of each group.
@@ -69,20 +67,13 @@ class ClassGroupIoUMetric(BaseMetric):
         return {group: [classes.index(name) for name in names]
                 for group, names in self.groups.items()}
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add the counts of a batch.
-
-        Raises:
-            ValueError: Sizes that differ, or a class that there is not; names the
-                image.
-        """
-        classes = len(self.dataset_meta['classes'])
-        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
-            known = label != self.ignore_index
-            pred, label = pred[known].astype(np.int64), label[known].astype(np.int64)
-            self.results.append(np.stack([
-                np.bincount(values, minlength=classes)
-                for values in (label[pred == label], label, pred)]))
+    def counts(self, pred: np.ndarray, label: np.ndarray,
+               classes: int) -> np.ndarray:
+        """Return pixel counts (3, classes): right ones, of the label, predicted."""
+        known = label != self.ignore_index
+        pred, label = pred[known].astype(np.int64), label[known].astype(np.int64)
+        return np.stack([np.bincount(values, minlength=classes)
+                         for values in (label[pred == label], label, pred)])
 
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
         """Return the means, and log the classes."""

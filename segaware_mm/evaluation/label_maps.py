@@ -1,11 +1,47 @@
-"""What metrics of label maps share: checked pairs of maps, and IoU of counts.
+"""What metrics of label maps share: the counts of every pair of maps, IoU of counts.
 
 IoU = TP / (TP + FP + FN) of a class (Everingham et al., IJCV 2010).
 """
 
-from typing import Iterator, Sequence, Tuple
+from abc import abstractmethod
+from typing import Any, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
+from mmengine.evaluator import BaseMetric
+
+
+class LabelMapMetric(BaseMetric):
+    """A metric that adds up pixel counts of every prediction and label.
+
+    Args:
+        ignore_index (int): Label of pixels that are not evaluated.
+        collect_device, prefix: As in mmengine's ``BaseMetric``.
+    """
+
+    def __init__(self, ignore_index: int = 255, collect_device: str = 'cpu',
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.ignore_index = ignore_index
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Add the counts of a batch.
+
+        Raises:
+            ValueError: Sizes that differ, or a class that there is not; names the
+                image.
+        """
+        classes = len(self.dataset_meta['classes'])
+        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
+            self.results.append(self.counts(pred, label, classes))
+
+    @abstractmethod
+    def counts(self, pred: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
+        """Return pixel counts (3, ..., classes) of one image.
+
+        Args:
+            pred, label: (H, W) ids; those of the label may be ``ignore_index``.
+            classes: How many there are.
+        """
 
 
 def map_pairs(data_samples: Sequence[dict], classes: int,

@@ -5,20 +5,19 @@ Kohli, Ladicky, Torr (IJCV 2009) call the bands trimaps; Harley et al. (ICCV
 boundary they do not.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from .boundary_distance import boundary_distance
-from .label_maps import iou_percent, known_mean, map_pairs
+from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
 @METRICS.register_module()
-class TrimapIoUMetric(BaseMetric):
+class TrimapIoUMetric(LabelMapMetric):
     """mIoU of the pixels within r pixels of a boundary, for several r.
 
     Pixels of every band and class are counted over the data set, then IoU is
@@ -44,25 +43,13 @@ class TrimapIoUMetric(BaseMetric):
                  void_is_boundary: bool = False,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(ignore_index, collect_device, prefix)
         radii = list(radii)
         if not radii or radii[0] < 1 or sorted(set(radii)) != radii:
             raise ValueError('radii must be increasing numbers of at least 1, got '
                              f'{radii}.')
         self.radii = radii
-        self.ignore_index = ignore_index
         self.void_is_boundary = void_is_boundary
-
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add the counts of a batch.
-
-        Raises:
-            ValueError: Sizes that differ, or a class that there is not; names the
-                image.
-        """
-        classes = len(self.dataset_meta['classes'])
-        for pred, label in map_pairs(data_samples, classes, self.ignore_index):
-            self.results.append(self.counts(pred, label, classes))
 
     def counts(self, pred: np.ndarray, label: np.ndarray,
                classes: int) -> np.ndarray:
