@@ -21,6 +21,7 @@ MOST = 100
 SERVER = 'COCO'
 #: Names of COCO's images are their ids.
 PATTERN = r'(?P<name>(?:COCO_\w+_)?(?P<id>\d{12}))\.jpg'
+ids_of = partial(class_ids, known=THINGS, server=SERVER)
 FORMAT = ResultsFormat(
     server=SERVER, file='detections_test-dev2017_{}_results.json',
     keys=frozenset({'image_id', 'category_id', 'segmentation', 'score'}),
@@ -36,12 +37,12 @@ def write(folder: PathLike, image: TestImage, prediction: Instances,
         TypeError, SubmissionError: Unknown classes, masks of another size, scores that
             are not finite, an image without a COCO id, a full disk.
     """
-    ids = class_ids(classes, THINGS, SERVER)
-    found = server_instances(prediction, image, ids)[:MOST]
+    found = server_instances(prediction, image, ids_of(classes))[:MOST]
     stage_entries(folder, image, [
         dict(image_id=coco_id(image), category_id=one.category,
              segmentation=plain_rle(one.mask), score=one.score) for one in found])
 
 
 TARGET = Target('coco-instance', 'instance', '.zip', FORMAT.count, PATTERN, write,
-                is_done, *(partial(one, FORMAT) for one in (pack, validate, check)))
+                is_done, *(partial(one, FORMAT) for one in (pack, validate, check)),
+                ids_of)

@@ -23,7 +23,7 @@ from .target import PathLike, Target
 
 SERVER = 'COCO-Stuff'
 UNLABELED = 0
-KNOWN = {**THINGS, **STUFF, 'other': OTHER}
+ids_of = partial(class_ids, known={**THINGS, **STUFF, 'other': OTHER}, server=SERVER)
 
 
 def write(folder: PathLike, image: TestImage, prediction: np.ndarray,
@@ -34,9 +34,8 @@ def write(folder: PathLike, image: TestImage, prediction: np.ndarray,
         TypeError, SubmissionError: Unknown classes, another size, no class at all, an
             image without a COCO id, a full disk.
     """
-    ids = class_ids(classes, KNOWN, SERVER)
     # Things are joined after names are known to be different.
-    ids = [OTHER if one in THINGS.values() else one for one in ids]
+    ids = [OTHER if one in THINGS.values() else one for one in ids_of(classes)]
     labels = server_map(prediction, image, ids, none=UNLABELED)
     there = [int(one) for one in np.unique(labels) if one != UNLABELED]
     if not there:
@@ -69,4 +68,4 @@ FORMAT = ResultsFormat(
     optional=frozenset({'score'}), categories=frozenset({*STUFF.values(), OTHER}),
     count=None, every_image=True, check_entry=check_score, check_images=find, most=None)
 TARGET = Target('coco-stuff', 'semantic', '.zip', FORMAT.count, PATTERN, write, is_done,
-                *(partial(one, FORMAT) for one in (pack, validate, check)))
+                *(partial(one, FORMAT) for one in (pack, validate, check)), ids_of)

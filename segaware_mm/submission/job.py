@@ -29,8 +29,8 @@ from .images import TestImage, find_images
 from .metric import SubmissionMetric
 from .problem import Problem, SubmissionError
 from .proof import official_count, pack_and_prove
-from .settings import fit_config, read_settings, test_images
-from .target import reason
+from .settings import Settings, fit_config, read_settings, test_images
+from .target import Target, reason
 from .targets import get_target
 from .work_folder import WorkFolder, file_hash, settings_hash
 
@@ -88,9 +88,18 @@ def submit(args: argparse.Namespace) -> None:
     notes = merge_options(cfg, args.cfg_options)
     check_scope(cfg)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    settings = read_settings(cfg, args.checkpoint, args.tta)
+    settings = read_settings(cfg, args.checkpoint, args.tta, target)
     images = test_images(cfg, target, args.images)
     folder = WorkFolder(args.work_dir or f'{args.out}.work')
+    with folder.hold():
+        _fill(args, cfg, notes, target, settings, images, folder)
+    print(f'{args.out}: {len(images)} images, no problem found. The finished images '
+          f'stay in {folder.path}', flush=True)
+
+
+def _fill(args: argparse.Namespace, cfg: Config, notes: List[str], target: Target,
+          settings: Settings, images: List[TestImage], folder: WorkFolder) -> None:
+    """Predict what the folder lacks, and pack."""
     folder.claim(dict(
         target=target.name, config=args.config, checkpoint=args.checkpoint,
         checkpoint_hash=file_hash(args.checkpoint),
@@ -114,8 +123,6 @@ def submit(args: argparse.Namespace) -> None:
                 ProgressHook(target.name, len(images), finished))
     else:
         pack_and_prove(target, folder.tree, images, args.out, args.name)
-    print(f'{args.out}: {len(images)} images, no problem found. The finished images '
-          f'stay in {folder.path}', flush=True)
 
 
 def predict(cfg: Config, checkpoint: str, notes: List[str],

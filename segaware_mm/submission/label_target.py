@@ -75,7 +75,7 @@ def label_target(form: LabelFormat) -> Target:
     """Return the target of a format."""
     return Target(form.name, 'semantic', SUFFIXES[form.kind][0], form.count, form.pattern,
                   *(partial(one, form)
-                    for one in (write, is_done, pack, validate, check)))
+                    for one in (write, is_done, pack, validate, check, ids_of)))
 
 
 def write(form: LabelFormat, folder: PathLike, image: TestImage, prediction: np.ndarray,
@@ -85,8 +85,7 @@ def write(form: LabelFormat, folder: PathLike, image: TestImage, prediction: np.
     Raises:
         SubmissionError: Unknown classes, another size, a full disk.
     """
-    ids = class_ids(classes, form.ids, form.server)
-    labels = server_map(prediction, image, ids, form.none)
+    labels = server_map(prediction, image, ids_of(form, classes), form.none)
     stage_file(_staged(form, folder, image), encode_labels(labels, form.palette), image)
 
 
@@ -115,6 +114,15 @@ def check(form: LabelFormat, out: PathLike, name: str = '') -> None:
         SubmissionError: Says which ends the server takes.
     """
     check_suffix(out, form.kind, form.server)
+
+
+def ids_of(form: LabelFormat, classes: Sequence[str]) -> List[int]:
+    """Return the server's ids of classes; see ``Target.class_ids``.
+
+    Raises:
+        SubmissionError: Classes that the server does not know.
+    """
+    return class_ids(classes, form.ids, form.server)
 
 
 def validate(form: LabelFormat, path: PathLike,

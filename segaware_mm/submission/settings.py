@@ -1,14 +1,15 @@
 """A config fitted to the images of a test set, whose labels nobody has."""
 
+import sys
 from copy import deepcopy
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, MODELS
 
 from ..datasets.image_pipeline import dataset_meta, test_pipeline, without_truth
 from ..engine.checkpoints import check_file
-from ..engine.config_nodes import leaf_datasets
+from ..engine.config_nodes import leaf_datasets, type_name
 from ..engine.errors import CheckpointError, ConfigError
 from ..engine.preflight import check_inputs
 from ..engine.test import use_tta
@@ -17,6 +18,13 @@ from .images import TestImage, find_images, image_of, sorted_images
 from .problem import SubmissionError
 from .target import Target
 from .work_folder import WorkFolder
+
+#: What a task wants, and where the models lie that do not give it.
+WANTED = {'semantic': ('a segmentor of mmseg', 'mmdet.models', 'BaseDetector'),
+          'instance': ('a detector of mmdet with masks', 'mmseg.models',
+                       'BaseSegmentor')}
+#: mmdet's test time augmentation.
+BOXES_ALONE = 'DetTTAModel'
 
 
 class Settings(NamedTuple):
@@ -33,16 +41,19 @@ class Settings(NamedTuple):
     classes: List[str]
 
 
-def read_settings(cfg: Config, checkpoint: str, tta: bool) -> Settings:
+def read_settings(cfg: Config, checkpoint: str, tta: bool, target: Target) -> Settings:
     """Return what decides the predictions.
 
     Args:
         cfg: With the options of the command line merged.
         checkpoint: File of weights.
         tta: Whether that is wanted.
+        target: Which must take the model's classes.
 
     Raises:
-        ConfigError: No pipeline, no classes, or other classes than the checkpoint's.
+        ConfigError: No pipeline, no classes, other classes than the checkpoint's, a
+            model or test time augmentation that does not give what the target takes.
+        SubmissionError: Classes that the server does not know.
         CheckpointError: A file that cannot be read.
     """
     if is_remote(checkpoint):
@@ -55,9 +66,32 @@ def read_settings(cfg: Config, checkpoint: str, tta: bool) -> Settings:
         dataset=dict(pipeline=test_pipeline(cfg))))))
     if tta:
         use_tta(fitted)
+        _check_tta(fitted.model, target)
+    _check_task(cfg.model, target)
+    classes = _classes(cfg, checkpoint)
+    target.class_ids(classes)
     return Settings(fitted.model,
-                    without_truth(fitted.test_dataloader.dataset.pipeline),
-                    _classes(cfg, checkpoint))
+                    without_truth(fitted.test_dataloader.dataset.pipeline), classes)
+
+
+def _check_task(model: Mapping[str, Any], target: Target) -> None:
+    """Raise where a model is known to predict for the other task."""
+    wanted, module, base = WANTED[target.task]
+    with MODELS.switch_scope_and_registry(None) as registry:
+        kind = registry.get(type_name(model))
+    # Where that toolbox is not there, the model is none of its own.
+    other = getattr(sys.modules.get(module), base, ())
+    if isinstance(kind, type) and issubclass(kind, other):
+        raise ConfigError(f'{target.name} wants {wanted}; the model of the config, '
+                          f'{kind.__name__}, is none.')
+
+
+def _check_tta(model: Mapping[str, Any], target: Target) -> None:
+    if target.task == 'instance' and type_name(model).endswith(BOXES_ALONE):
+        raise ConfigError(
+            f"--tta: {target.name} takes masks, and mmdet's {BOXES_ALONE} joins the "
+            'boxes of the views alone. Leave --tta out, or give the config a tta_model '
+            'that joins masks.')
 
 
 def _classes(cfg: Config, checkpoint: str) -> List[str]:

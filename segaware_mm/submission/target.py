@@ -35,6 +35,8 @@ class Target(NamedTuple):
             of the same tree. Without images the official number (and size) is wanted.
         check: ``(out, name) -> None`` raises SubmissionError where ``pack`` would refuse
             the archive's or the submission's name: asked before hours of prediction.
+        class_ids: ``(classes) -> ids`` of the server, of the model's classes; raises
+            SubmissionError where it does not know one: asked before, too.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Target(NamedTuple):
     pack: Callable[[PathLike, Sequence[TestImage], PathLike, str], None]
     validate: Callable[..., List[Problem]]
     check: Callable[[PathLike, str], None]
+    class_ids: Callable[[Sequence[str]], List[int]]
 
 
 def stage_file(path: PathLike, content: bytes, image: TestImage) -> None:

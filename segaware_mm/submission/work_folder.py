@@ -5,6 +5,7 @@
     images.jsonl   the images of the test set
     todo.jsonl     those that the last run began with
     classes.txt    the classes of the model
+    .lock          held by the run that works here
     ...            logs
 
 A run goes on in the folder of a killed one only where all that decides predictions is the
@@ -37,6 +38,7 @@ class WorkFolder:
         record (Path): What says whose the finished images are.
         images, todo (Path): Lists of images.
         classes (Path): Names of classes.
+        lock (Path): What :meth:`hold` holds.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -46,6 +48,34 @@ class WorkFolder:
         self.images = self.path / 'images.jsonl'
         self.todo = self.path / 'todo.jsonl'
         self.classes = self.path / 'classes.txt'
+        self.lock = self.path / '.lock'
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let no other process work here; the system ends that with the process.
+
+        Raises:
+            SubmissionError: Another process does, or the folder cannot be written.
+        """
+        try:
+            import fcntl
+        except ImportError:  # no such locks on this system
+            yield
+            return
+        with self._told():
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(self.lock, 'w')
+        with file:
+            try:
+                # Not flock: loader processes that outlive a killed run would hold it.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise SubmissionError(
+                    f'another process works in {self.path}. Wait for it, or give '
+                    'another folder (--work-dir).') from None
+            except OSError:  # a file system without locks
+                pass
+            yield
 
     def claim(self, run: Dict[str, Any]) -> None:
         """Begin a run in the folder, or go on with the same one.
@@ -78,6 +108,7 @@ class WorkFolder:
                 f'with {known.get("config")} and {known.get("checkpoint")} for '
                 f'{known.get("target")}. Go on with these, or give another folder '
                 '(--work-dir), or delete this one.')
+
     def note(self, images: Sequence[TestImage], todo: Sequence[TestImage],
              classes: Sequence[str]) -> None:
         """Write the lists of images and classes; in a config they would be long.
@@ -126,5 +157,3 @@ def settings_hash(*parts: Any) -> str:
     """Return the SHA-256 of settings of a config."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode('utf-8')).hexdigest()
-
-

@@ -277,8 +277,16 @@ def test_classes_of_the_checkpoint_must_be_those_of_the_config(run, tmp_path, ca
 
 def test_a_segmentor_gives_no_instances(run, tmp_path):
     fails(run(target='cityscapes-instance'), tmp_path,
-          'cityscapes-instance takes instances with masks, and the model gives no '
-          'pred_instances for scenesval_000000_000000')
+          'cityscapes-instance wants a detector of mmdet with masks; the model of the '
+          'config, EncoderDecoder, is none.')
+    assert not (tmp_path / 'o.zip.work').exists()
+
+
+def test_joined_boxes_give_no_masks(run, repo, tmp_path):
+    config = repo / 'configs/mnc/mnc_r18_fpn_1xb4-300i_scenes-128x160.py'
+    fails(run('--tta', target='cityscapes-instance', config=config), tmp_path,
+          "--tta: cityscapes-instance takes masks, and mmdet's DetTTAModel joins")
+    assert not (tmp_path / 'o.zip.work').exists()
 
 
 def test_classes_that_the_server_does_not_know(run, case, tmp_path):
@@ -292,8 +300,29 @@ def test_classes_that_the_server_does_not_know(run, case, tmp_path):
                       f'dict(metainfo=dict(classes={names!r})))\n')
     fails(run(config=config, checkpoint=tmp_path / 'other.pth', images=case.images),
           tmp_path,
-          "Cityscapes does not know 1 of the 19 classes of the model: 'lane'",
-          'Stopped at image 1 of 4')
+          "Cityscapes does not know 1 of the 19 classes of the model: 'lane'")
+    assert not (tmp_path / 'o.zip.work').exists()
+
+
+HOLD = """
+    import sys
+    from segaware_mm.submission.work_folder import WorkFolder
+    with WorkFolder(sys.argv[1]).hold():
+        print('held', flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_two_runs_do_not_share_a_folder(run, tmp_path, wanted):
+    pytest.importorskip('fcntl')
+    with subprocess.Popen(
+            [sys.executable, '-c', textwrap.dedent(HOLD), str(tmp_path / 'o.zip.work')],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b'held\n'
+        fails(run(), tmp_path, 'another process works in', 'o.zip.work. Wait for it, or '
+              'give another folder (--work-dir).')
+        other.kill()
+    goes_on(run, tmp_path, {}, wanted)
 
 
 def test_labels_are_not_needed(run, case, tmp_path, wanted):
