@@ -8,8 +8,10 @@ Shapes: P maps (images, or pairs of image and label), C channels, h x w the coar
 map, H_k x W_k the size after level k.
 """
 
-from typing import Optional, Sequence
+from contextlib import nullcontext
+from typing import ContextManager, Optional, Sequence
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..ops.checks import check_choice, check_same, check_tensor
+from ..ops.precision import autocast_dtype, no_autocast
 from ..ops.switch_pooling import unpool
 from .switched_maps import SwitchedMaps
 
@@ -114,11 +117,20 @@ class UnpoolDecoder(BaseModule):
         for level, stage in enumerate(self.stages):
             if level:
                 x = self.undo(x, maps, level - 1)
-            if self.with_cp and x.requires_grad:
-                x = checkpoint(stage, x, use_reentrant=False)
-            else:
-                x = stage(x)
+            with self._first_format(x, level):
+                if self.with_cp and x.requires_grad:
+                    x = checkpoint(stage, x, use_reentrant=False)
+                else:
+                    x = stage(x)
         return self.score(x)
+
+    @staticmethod
+    def _first_format(x: Tensor, level: int) -> ContextManager:
+        """Let a float32 map come in whole: a densified one may not fit into float16."""
+        wide = level == 0 and x.dtype == torch.float32
+        if wide and autocast_dtype(x) == torch.float16:
+            return no_autocast(x.device)
+        return nullcontext()
 
     def undo(self, x: Tensor, maps: SwitchedMaps, level: int) -> Tensor:
         """Return ``x`` (P, C, h_k, w_k) at the size (H_k, W_k) of a level."""

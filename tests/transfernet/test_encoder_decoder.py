@@ -364,6 +364,22 @@ def test_extreme_input_stays_finite():
         assert decoder(torch.full((2, 1, 2, 2), 1e30), maps).isfinite().all()
 
 
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_a_map_beyond_float16_learns_in_float16(with_cp):
+    """Densified maps are sums of products of features, and float32."""
+    maps = VGG16Switch(4, channels=NARROW)(image(32, 32))
+    decoder = small_decoder(norm_cfg=dict(type='BN'), with_cp=with_cp)
+    decoder.init_weights()
+    x = (1e6 * torch.rand(2, 1, 2, 2)).requires_grad_()
+    with torch.autocast('cpu', dtype=torch.float16):
+        out = decoder(x, maps)
+    assert out.dtype == torch.float16 and out.isfinite().all()
+    out.float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in decoder.parameters())
+    first = decoder.stages[0][0].weight
+    assert first.grad.any()
+
+
 @pytest.mark.parametrize('decoder, x, text', [
     (small_decoder(levels=5), torch.zeros(2, 1, 2, 2),
      'the decoder undoes 5 levels, the encoder has 4; give the decoder 5 stages'),
