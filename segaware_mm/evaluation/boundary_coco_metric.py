@@ -24,6 +24,7 @@ from pycocotools import mask as coco_mask
 
 from ..utils.rle import Rle, encode_mask
 from .boundary_band import band_radius, check_ratio, mask_band
+from .class_names import class_names
 
 #: pycocotools' names of the sizes of objects.
 AREAS = dict(mAP_s='small', mAP_m='medium', mAP_l='large')
@@ -135,7 +136,7 @@ class BoundaryCocoMetric(CocoMetric):
                 self._coco_api = COCO(self.gt_to_coco_json(truth, prefix))
             if self.cat_ids is None:
                 self.cat_ids = self._coco_api.get_cat_ids(
-                    cat_names=self.dataset_meta['classes'])
+                    cat_names=class_names(self))
             if self.img_ids is None:
                 self.img_ids = self._coco_api.get_img_ids()
             found = load(self.results2json(preds, prefix)['segm'])

@@ -14,6 +14,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from .boundary_band import band_radius, check_ratio, label_bands
+from .class_names import class_names
 from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
@@ -74,7 +75,7 @@ class BoundaryIoUMetric(LabelMapMetric):
     def compute_metrics(self, results: List[np.ndarray]) -> Dict[str, float]:
         """Return the mean and the classes, and log them."""
         iou = iou_percent(*np.sum(results, axis=0))
-        names = self.dataset_meta['classes']
+        names = class_names(self)
         table = PrettyTable(['class', 'Boundary IoU'])
         for name, value in zip(names, iou):
             table.add_row([name, f'{value:.2f}'])

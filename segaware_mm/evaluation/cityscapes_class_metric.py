@@ -20,6 +20,7 @@ from prettytable import PrettyTable
 from ..engine.near import did_you_mean, near_names
 from ..utils.cityscapes_scripts import PIXEL, load_evaluator
 from .cityscapes_scores import PixelCounts, pixel_counts, pixel_scores
+from .class_names import class_names
 
 #: The four numbers of the benchmark: the evaluator's average, ours.
 MEANS = dict(averageScoreClasses='mIoU', averageScoreInstClasses='miIoU',
@@ -73,7 +74,7 @@ class CityscapesClassMetric(BaseMetric):
             ValueError: A class that Cityscapes has not, labels that are missing or of
                 another size; names the file.
         """
-        ids = label_ids(self.dataset_meta['classes'])
+        ids = label_ids(class_names(self))
         with TemporaryDirectory() as folder:
             for sample in data_samples:
                 labels = sample['pred_sem_seg']['data'].flatten(0, -2).cpu().numpy()

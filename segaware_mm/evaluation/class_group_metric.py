@@ -12,6 +12,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from ..engine.near import did_you_mean, near_names
+from .class_names import class_names
 from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
@@ -57,7 +58,7 @@ class ClassGroupIoUMetric(LabelMapMetric):
         Raises:
             ValueError: A name that the data set does not have.
         """
-        classes = list(self.dataset_meta['classes'])
+        classes = class_names(self)
         for group, names in self.groups.items():
             for name in names:
                 if name not in classes:
@@ -81,7 +82,7 @@ class ClassGroupIoUMetric(LabelMapMetric):
         iou = iou_percent(right, labels, preds)
         groups = self.group_ids()
         table = PrettyTable(['class', 'group', 'IoU'])
-        for k, name in enumerate(self.dataset_meta['classes']):
+        for k, name in enumerate(class_names(self)):
             member = ', '.join(group for group, ids in groups.items() if k in ids)
             table.add_row([name, member, f'{iou[k]:.2f}'])
         print_log(f'IoU of classes:\n{table.get_string()}',

@@ -9,6 +9,8 @@ from typing import Any, Iterator, Optional, Sequence, Tuple
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from .class_names import class_names
+
 
 class LabelMapMetric(BaseMetric):
     """A metric that adds up pixel counts of every prediction and label.
@@ -30,7 +32,7 @@ class LabelMapMetric(BaseMetric):
             ValueError: Sizes that differ, or a class that there is not; names the
                 image.
         """
-        classes = len(self.dataset_meta['classes'])
+        classes = len(class_names(self))
         for pred, label in map_pairs(data_samples, classes, self.ignore_index):
             self.results.append(self.counts(pred, label, classes))
 

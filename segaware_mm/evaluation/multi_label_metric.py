@@ -13,6 +13,8 @@ from mmengine.logging import MMLogger, print_log
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
+from .class_names import class_names
+
 PRESENT, ABSENT, UNKNOWN = 1, 0, -1
 
 
@@ -81,12 +83,8 @@ class MultiLabelMetric(BaseMetric):
         self.classwise = classwise
 
     def _names(self) -> Sequence[str]:
-        """Return the names of the foreground classes."""
-        classes = (self.dataset_meta or {}).get('classes')
-        if not classes:
-            raise ValueError('MultiLabelMetric needs the classes of the data set, the '
-                             'background first: metric.dataset_meta = dict(classes=...).')
-        return classes[1:]
+        """Return the names of the foreground classes; the background is the first."""
+        return class_names(self)[1:]
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep scores and labels of a batch.

@@ -13,6 +13,7 @@ from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
 from .boundary_distance import boundary_distance
+from .class_names import class_names
 from .label_maps import LabelMapMetric, iou_percent, known_mean
 
 
@@ -74,7 +75,7 @@ class TrimapIoUMetric(LabelMapMetric):
         total = np.sum(results, axis=0)
         iou = iou_percent(*total)
         table = PrettyTable(['class', *(f'r={r:g}' for r in self.radii)])
-        for name, row in zip(self.dataset_meta['classes'], iou.T):
+        for name, row in zip(class_names(self), iou.T):
             table.add_row([name, *(f'{value:.2f}' for value in row)])
         print_log(f'IoU near boundaries:\n{table.get_string()}',
                   MMLogger.get_current_instance())

@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger, print_log
 from prettytable import PrettyTable
 
 from ..utils.rle import Rle, as_rles, mask_iou, usable_polygons
+from .class_names import class_names
 from .mask_ap import MODES, class_average_precision, match_detections
 
 #: IoUs of the volume under the curve of mAP^r, mAP^r_vol.
@@ -95,10 +96,7 @@ class VOCInstanceMetric(BaseMetric):
         Raises:
             ValueError: No masks, masks of different sizes, labels outside the classes.
         """
-        classes = len((self.dataset_meta or {}).get('classes', ()))
-        if not classes:
-            raise ValueError('VOCInstanceMetric needs the classes of the dataset: '
-                             'metric.dataset_meta = dict(classes=(...)).')
+        classes = len(class_names(self))
         for sample in data_samples:
             self.results.append(self._matched(sample, classes))
 
@@ -128,7 +126,7 @@ class VOCInstanceMetric(BaseMetric):
         Args:
             results (list): Of :meth:`process`, of all processes.
         """
-        names = self.dataset_meta['classes']
+        names = class_names(self)
         thresholds = (*self.iou_thrs, *VOLUME_THRS)
         nothing = ImageResult(np.zeros(0, np.int64), np.zeros(0),
                               np.zeros((len(thresholds), 0), np.int8),

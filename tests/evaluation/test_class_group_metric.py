@@ -20,6 +20,12 @@ def evaluate(images, groups=GROUPS, classes=CLASSES):
     return metric.evaluate(len(images))
 
 
+def test_a_metric_without_classes():
+    metric = METRICS.build(dict(type='ClassGroupIoUMetric', groups=GROUPS))
+    with pytest.raises(ValueError, match='ClassGroupIoUMetric needs the classes of the'):
+        metric.process({}, [{}])
+
+
 def test_by_hand():
     """The spec's T8: IoU 1, 1/2, 1/3; the last prediction lies in an ignored pixel."""
     got = evaluate([(np.array([[0, 1, 1], [2, 3, 0]]),

@@ -503,7 +503,7 @@ def test_errors_name_the_image_and_the_remedy():
 
 def test_classes_are_needed():
     metric = METRICS.build(dict(type='VOCInstanceMetric'))
-    with pytest.raises(ValueError, match='needs the classes of the dataset'):
+    with pytest.raises(ValueError, match='needs the classes of the data set'):
         metric.process(None, [])
 
 
