@@ -2,7 +2,7 @@
 #
 # STACK=mm|onedl  the original toolboxes, or their maintained forks
 # WHEELS=folder   holds a wheel of mmcv (onedl-mmcv), which saves compiling it
-# ARGS='...'      further arguments for pytest or the demo
+# ARGS='...'      further arguments for pytest (-n 0: in one process) or the demo
 
 STACK ?= mm
 ENV_mm := .venv
@@ -19,6 +19,8 @@ TESTS_mm :=
 TESTS_onedl := tests/stack tests/utils tests/test_doctor.py tests/mnc \
     tests/datasets/test_sbd.py tests/evaluation/test_voc_instance_metric.py \
     tests/evaluation/test_boundary_coco_metric.py
+# A process a core, a file in one process: its fixtures are made once.
+WORKERS := --numprocesses=auto --dist=loadfile
 export WHEELS
 
 .DEFAULT_GOAL := help
@@ -42,7 +44,7 @@ demo: env
 	@$(ENV)/bin/python tools/demo.py $(ARGS)
 
 test: env
-	@$(ENV)/bin/python -m pytest $(TESTS_$(STACK)) $(ARGS)
+	@$(ENV)/bin/python -m pytest $(WORKERS) $(TESTS_$(STACK)) $(ARGS)
 
 lint: env
 	@$(ENV)/bin/ruff check .

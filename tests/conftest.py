@@ -18,6 +18,11 @@ import pytest
 from memory_program import PEAK_MEMORY
 from PIL import Image
 
+# Processes of `make test` share the cores; before torch is imported, which counts them.
+WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 0))
+if WORKERS:
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, os.cpu_count() // WORKERS)))
+
 REPO = Path(__file__).resolve().parents[1]
 CLASSES = ('back', 'disc', 'bar', 'corner')
 

@@ -339,7 +339,7 @@ def test_second_process_waits_for_the_first(tmp_path):
     ((), 0, 'make test'), (('help', 'STACK=onedl'), 0, '.venv-onedl'),
     (('STACK=other', ), 2, "STACK is 'other'"),
     (('-n', 'test'), 0, 'tools/make_env.py --stack mm'),
-    (('-n', 'test', 'STACK=onedl'), 0, '.venv-onedl/bin/python -m pytest tests/stack'),
+    (('-n', 'test', 'STACK=onedl'), 0, '--dist=loadfile tests/stack'),
     (('-n', 'demo', 'ARGS=--fast'), 0, 'tools/demo.py --fast')])
 def test_makefile(arguments, code, text):
     done = subprocess.run(['make', *arguments], cwd=REPO, capture_output=True,
