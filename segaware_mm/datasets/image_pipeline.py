@@ -70,6 +70,22 @@ def reads_truth(step: dict) -> bool:
     return any(part in type_name(step) for part in ('LoadAnnotations', 'ImageLabels'))
 
 
+def as_stored(pipeline: List[dict]) -> List[dict]:
+    """Return a pipeline that takes the pixels of images as they are stored.
+
+    Loaders turn an image as its EXIF says; ground truth lies on the stored one.
+    """
+    steps = []
+    for step in pipeline:
+        color = step.get('color_type', 'color')
+        if (type_name(step).endswith('LoadImageFromFile') and
+                color in ('color', 'grayscale') and
+                step.get('imdecode_backend') in (None, 'cv2', 'pillow')):
+            step = {**step, 'color_type': f'{color}_ignore_orientation'}
+        steps.append(step)
+    return steps
+
+
 def without_truth(pipeline: List[dict]) -> List[dict]:
     """Return a pipeline for images alone, test time augmentation included."""
     steps = []

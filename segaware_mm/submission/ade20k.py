@@ -50,7 +50,7 @@ def find(ids: Mapping[int, int]) -> Iterator[Finding]:
 
 
 FORMAT = LabelFormat(
-    name='ade20k', server='ADE20K', kind='zip', folder='',
+    name='ade20k', server='ADE20K', kind='zip', folder='', anywhere=False,
     pattern=r'(?P<name>ADE_(test|val)_\d{8})\.jpg', official=r'ADE_test_\d{8}',
     file_pattern=r'(?P<name>ADE_(test|val)_\d{8})\.png',
     ids=IDS, none=None, count=None, size=None, palette=None, find=find)

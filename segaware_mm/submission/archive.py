@@ -11,6 +11,7 @@ import posixpath
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,15 +20,24 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Tuple
 
-from ..utils.files import part_of, remove_parts
+from ..utils.files import discard, part_of, remove_parts
 from .problem import Problem, SubmissionError, listed
 from .target import PathLike, reason
 
 #: Ends of the names of archives, by kind.
 SUFFIXES = {'zip': ('.zip', ), 'tgz': ('.tgz', '.tar.gz')}
-#: What the readers of the standard library raise for damaged files.
+#: What the readers of the standard library raise for damaged files, names and numbers
+#: of garbage among them.
 DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-          tarfile.TarError, NotImplementedError, RuntimeError)
+          tarfile.TarError, NotImplementedError, RuntimeError, ValueError, LookupError,
+          OverflowError, struct.error)
+#: First bytes of what no server takes.
+OTHERS = {b'BZh': 'compressed by bzip2', b'\xfd7zXZ': 'compressed by xz',
+          b'7z\xbc\xaf': 'an archive of 7-Zip', b'Rar!': 'an archive of RAR'}
+PLAIN = 'pack plain files alone'
+#: Files that systems put into folders.
+LITTER = re.compile(r'(.*/)?(__MACOSX/.*|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|'
+                    r'\..*\.part)')
 
 
 class ArchiveError(SubmissionError):
@@ -64,9 +74,9 @@ class Archive:
         self._entries: Dict[str, Any] = {}
         for raw, entry, flaw in entries:
             name = posixpath.normpath(raw)
-            flaw = flaw or _flaw_of(raw)
+            flaw, mend = (flaw, PLAIN) if flaw else _flaw_of(raw)
             if flaw:
-                self.problems.append(Problem(raw, flaw, 'pack plain files alone'))
+                self.problems.append(Problem(raw, flaw, mend))
             elif name in self._entries:
                 self.problems.append(Problem(name, 'the archive has this file twice',
                                              'keep one of them'))
@@ -156,6 +166,27 @@ def check_suffix(out: PathLike, kind: str, server: str) -> None:
                               f'{server} takes.')
 
 
+def check_place(out: PathLike) -> None:
+    """Raise unless a file of this name can be written: asked before hours of work.
+
+    Raises:
+        SubmissionError: It is a folder, or cannot be written; says why.
+    """
+    out = Path(out)
+    if os.path.isdir(out):
+        raise SubmissionError(f'{out} is a folder. Remove it, or give the archive '
+                              'another name (--out).')
+    probe = part_of(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError as error:
+        raise SubmissionError(f'{out} cannot be written: {reason(error)}. Mend that, or '
+                              'give another name (--out).') from error
+    finally:
+        discard(probe)
+
+
 def write_archive(out: PathLike, files: Mapping[str, Any]) -> None:
     """Write a zip or .tgz; no half archive ever lies under its name.
 
@@ -194,23 +225,29 @@ def write_archive(out: PathLike, files: Mapping[str, Any]) -> None:
             'archive is left. Images that are finished are kept: run the same command '
             'again to go on.') from error
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
 
 
-def _flaw_of(raw: str) -> str:
-    """Return why a name is not taken, '' where it is."""
+def _flaw_of(raw: str) -> Tuple[str, str]:
+    """Return why a name is not taken and how to mend it; '' where it is."""
     if raw.startswith('/') or '..' in raw.split('/') or re.match(r'[A-Za-z]:', raw):
-        return 'the name leads out of the archive'
+        return 'the name leads out of the archive', PLAIN
     if '\\' in raw:
-        return 'the name has \\ between folders, where archives have /'
-    return ''
+        return ('the name has \\ between folders, where archives have /',
+                'write / into the names')
+    return '', ''
 
 
 def _opened(path: Path, stack: ExitStack) -> Archive:
     if path.is_dir():
         files = [Path(root, name) for root, _, names in os.walk(path) for name in names]
-        return Archive(path, 'folder', ((one.relative_to(path).as_posix(), one, '')
-                                        for one in sorted(files)), Path.read_bytes)
+        return Archive(path, 'folder', (
+            (one.relative_to(path).as_posix(), one,
+             '' if one.is_file() else 'is a broken link or a device')
+            for one in sorted(files)), Path.read_bytes)
+    if path.exists() and not path.is_file():  # to read a pipe is to wait
+        raise ArchiveError(Problem(path.name, 'is no file',
+                                   'give an archive, or a folder of its tree'))
     try:
         with open(path, 'rb') as file:
             head = file.read(512)
@@ -231,7 +268,9 @@ def _opened(path: Path, stack: ExitStack) -> Archive:
         elif getattr(error, 'errno', None):
             flaw = f'cannot be read: {reason(error)}', 'see to the file'
         raise ArchiveError(Problem(path.name, *flaw)) from error
-    raise ArchiveError(Problem(path.name, 'is no archive' if head else 'is empty',
+    kind = next((what for start, what in OTHERS.items() if head.startswith(start)),
+                'no archive' if head else 'empty')
+    raise ArchiveError(Problem(path.name, f'is {kind}',
                                'give a .zip or .tgz, or a folder of its tree'))
 
 

@@ -3,25 +3,23 @@
 Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding" (CVPR
 2016). ``IMAGE_pred.txt`` has a line for every instance: the file of its mask, its label
 id, its confidence in [0, 1], with one blank between. A mask is a PNG of the image's size,
-255 inside and 0 outside. Masks may overlap; an image may be without instances, its text
-file is empty.
+255 inside and 0 outside (the evaluator takes any value but 0). Masks may overlap; an
+image may be without instances, its text file is empty.
 """
 
 import posixpath
 import re
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .archive import Archive, check_archive, check_suffix, write_archive
+from .archive import LITTER, Archive, check_archive, check_suffix, write_archive
 from .cityscapes_pixel import FORMAT as PIXEL
 from .images import TestImage
 from .instances import server_instances
 from .label_image import encode_labels, is_whole, read_labels
-from .label_target import LITTER
 from .predictions import Instances, class_ids
 from .problem import Problem, SubmissionError
 from .target import PathLike, Target, require_done, stage_file
@@ -136,7 +134,6 @@ def _check(images: Optional[Sequence[TestImage]], archive: Archive) -> Iterator[
             yield Problem(name, f'is a second text file of the image {image}, beside '
                           f'{texts[image]}; the evaluator stops there',
                           'keep one of them')
-    yield from _misplaced(archive, texts)
     yield from _absent(archive, texts, known)
     there, owners = set(archive.names), {}
     images_of = {text: image for image, text in texts.items()}
@@ -150,14 +147,6 @@ def _check(images: Optional[Sequence[TestImage]], archive: Archive) -> Iterator[
         image = images_of[owners[name]]
         size = PIXEL.size if known is None else (known[image].height, known[image].width)
         yield from _check_mask(name, content, size)
-
-
-def _misplaced(archive: Archive, texts: Dict[str, str]) -> Iterator[Problem]:
-    """Yield a problem for every folder that has text files."""
-    for folder, count in Counter(map(posixpath.dirname, texts.values())).items():
-        if folder:
-            yield Problem(f'{folder}/', f'{count} text files lie here, {SERVER} wants '
-                          'them at the top', 'pack the files, not their folder')
 
 
 def _absent(archive: Archive, texts: Dict[str, str],
@@ -232,18 +221,17 @@ def _number_flaws(label: str, score: str) -> Iterator[Tuple[str, str]]:
 
 def _check_mask(name: str, content: bytes,
                 size: Optional[Tuple[int, int]]) -> Iterator[Problem]:
-    values, problems = read_labels(name, content, None, size)
+    values, problems = read_labels(name, content, None, size, bits=(1, 8))
     yield from (one._replace(mend=MASK_MEND) for one in problems)
     if values is None:
         return
-    there = np.unique(values)
-    others = [int(one) for one in there if one not in (0, INSIDE)]
-    if not there.any():
+    inside = np.unique(values[values != 0])
+    if not inside.size:
         yield Problem(name, 'is an empty mask', 'leave instances without pixels out')
-    elif others:
-        more = f' and {len(others) - 1} values more' if len(others) > 1 else ''
-        yield Problem(name, f'holds the value {others[0]}{more}; every pixel that is not '
-                      '0 counts as inside', MASK_MEND)
+    elif inside.size > 1:
+        yield Problem(name, f'holds the values {inside[0]}, {inside[1]}'
+                      f'{", ..." if inside.size > 2 else ""}; every pixel that is not 0 '
+                      'counts as inside', MASK_MEND)
 
 
 TARGET = Target('cityscapes-instance', 'instance', '.zip', PIXEL.count, PIXEL.pattern,

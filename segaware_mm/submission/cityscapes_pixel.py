@@ -44,7 +44,7 @@ def find(ids: Mapping[int, int]) -> Iterator[Finding]:
 
 
 FORMAT = LabelFormat(
-    name='cityscapes-pixel', server='Cityscapes', kind='zip', folder='',
+    name='cityscapes-pixel', server='Cityscapes', kind='zip', folder='', anywhere=True,
     pattern=r'(?P<name>[A-Za-z-]+_\d{6}_\d{6})_leftImg8bit\.png',
     file_pattern=r'(?P<name>[A-Za-z-]+_\d{6}_\d{6})([_.-].*)?\.png',
     official=rf'({"|".join(TEST_CITIES)})_\d{{6}}_\d{{6}}',

@@ -62,14 +62,24 @@ def _add_job(part: argparse.ArgumentParser, suffix: str) -> None:
         help='change settings of the config; lists as key="[a,b]" or key=a,b')
 
 
+# Imported when they work: the help comes at once.
+def _submit(args: argparse.Namespace) -> None:
+    from .job import submit
+    submit(args)
+
+
+def _validate(args: argparse.Namespace) -> List[Problem]:
+    from .job import validate
+    return validate(args)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run ``tools/submit.py``; return its exit code."""
     args = build_parser().parse_args(argv)
-    from .job import submit, validate  # the help comes at once
     found: List[Problem] = []
     if not args.validate:
-        return run_tool(submit, args)
-    code = run_tool(lambda args: found.extend(validate(args)), args)
+        return run_tool(_submit, args)
+    code = run_tool(lambda args: found.extend(_validate(args)), args)
     for problem in found:
         print(problem)
     if not code:

@@ -5,6 +5,7 @@ An entry is ``{"image_id": 42, "category_id": 18, "segmentation": {"size": [H, W
 millions. Flaws of one kind are told once, with their number.
 """
 
+import sys
 from typing import (
     Any,
     Callable,
@@ -17,8 +18,6 @@ from typing import (
     Sequence,
     Tuple,
 )
-
-import numpy as np
 
 from ..utils.rle import Rle, rle_counts
 from .images import TestImage
@@ -181,8 +180,10 @@ class Entries:
             yield 'rle', 'has a mask that is no RLE of size and counts', encode
             return
         size, counts = mask['size'], mask['counts']
-        if not (isinstance(size, list) and len(size) == 2 and all(map(_is_int, size))):
-            yield 'rle size', f'has the size {size!r}, not [height, width]', encode
+        if not (isinstance(size, list) and len(size) == 2 and
+                all(_is_int(n) and 0 < n < 2**31 for n in size)):
+            yield ('rle size', f'has the size {str(size)[:60]}, not [height, width]',
+                   encode)
             return
         if not isinstance(counts, str):
             yield ('rle counts', f'has counts that are {_kind(counts)}, not compressed '
@@ -233,8 +234,8 @@ def check_score(entry: Dict[str, Any]) -> Iterator[Flaw]:
     if isinstance(score, bool) or not isinstance(score, (int, float)):
         yield ('score type', f'has a score that is {_kind(score)}, not a number',
                'write numbers')
-    elif not np.isfinite(score):
-        yield ('score', f'has the score {score}, which is no finite number',
+    elif not abs(score) <= sys.float_info.max:
+        yield ('score', f'has the score {str(score)[:60]}, which is no finite number',
                'write finite numbers; see to the model')
 
 

@@ -12,15 +12,15 @@ from json import JSONDecoder
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Sequence
 
-from ..utils.files import part_of, remove_parts
+from ..utils.files import discard, part_of, remove_parts
 from ..utils.rle import Rle
-from .archive import Archive, check_archive, check_suffix, write_archive
+from .archive import LITTER, Archive, check_archive, check_suffix, write_archive
 from .coco_entries import Entries, ResultsFormat
 from .images import TestImage
 from .problem import Problem, SubmissionError
 from .target import PathLike, reason, require_done, stage_file
 
-NAME = r'[A-Za-z0-9][\w.-]*'
+NAME = r'[A-Za-z0-9][A-Za-z0-9_.-]*'
 SPACE = re.compile(r'[ \t\r\n]*')
 
 
@@ -63,7 +63,7 @@ def pack(form: ResultsFormat, folder: PathLike, images: Sequence[TestImage],
             f'{reason(error)}. No archive is written. Images that are finished are kept: '
             'run the same command again to go on.') from error
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
 
 
 def check(form: ResultsFormat, out: PathLike, name: str) -> None:
@@ -76,8 +76,8 @@ def check(form: ResultsFormat, out: PathLike, name: str) -> None:
     if not re.fullmatch(NAME, name or ''):
         raise SubmissionError(
             f'the name of the submission is {name!r}; it becomes a part of the name of '
-            f'the file ({form.file.format("NAME")}), and must be letters, digits, '
-            '"-", "." and "_" (--name).')
+            f'the file ({form.file.format("NAME")}), and must be letters and digits '
+            'of ASCII, and, behind the first, "-", "." and "_" (--name).')
 
 
 def validate(form: ResultsFormat, path: PathLike,
@@ -109,7 +109,8 @@ def _check(form: ResultsFormat, images: Optional[Sequence[TestImage]],
            archive: Archive) -> Iterator[Problem]:
     pattern = re.escape(form.file).replace(re.escape('{}'), NAME)
     shown = form.file.format('NAME')
-    found = [name for name in archive.names if name.endswith('.json')]
+    found = [name for name in archive.names
+             if name.endswith('.json') and not LITTER.fullmatch(name)]
     for name in archive.names:
         if name not in found:
             yield Problem(name, f'is no part of a submission to {form.server}',

@@ -12,15 +12,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from PIL import Image
 
 from ..engine.near import did_you_mean, near_names
-from ..utils.files import write_atomic
+from ..utils.files import PathLike, write_atomic
 from .problem import SubmissionError
-
-PathLike = Union[str, Path]
 
 
 class TestImage(NamedTuple):
@@ -54,7 +52,7 @@ def find_images(path: PathLike, pattern: str, files: bool = False) -> List[TestI
     Raises:
         SubmissionError: As the reader that fits the path.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix == '.jsonl':
         return load_images(path)
     if path.suffix == '.json':
@@ -73,18 +71,36 @@ def images_of_folder(folder: PathLike, pattern: str) -> List[TestImage]:
             whose header cannot be read.
     """
     folder = Path(folder)
+    found = [image_of(one, pattern) for one in _paths(folder, pattern)]
+    return sorted_images(found, folder)
+
+
+def _paths(folder: Path, pattern: str) -> List[Path]:
+    """Return the files in a folder that are named as images of the test set."""
     if not folder.is_dir():
-        raise SubmissionError(f'the folder of test images {folder} does not exist. Give '
-                              'the folder of the downloaded test set (--images).')
-    paths = [Path(root) / name for root, _, names in os.walk(folder) for name in names]
-    found = [image_of(one, pattern) for one in sorted(paths)
-             if re.fullmatch(pattern, one.name)]
+        what = ('is no folder, list (.txt) or image information of COCO (.json)'
+                if folder.exists() else 'does not exist')
+        raise SubmissionError(f'the folder of test images {folder} {what}. Give the '
+                              'folder of the downloaded test set (--images).')
+    paths = _walk(folder)
+    found = [one for one in paths if re.fullmatch(pattern, one.name)]
     if not found:
         raise SubmissionError(
             f'{folder} has {len(paths)} files, and none is an image of this test set: '
             f'their names match {_shown(pattern)}. Give the folder of the downloaded '
             'test set.')
-    return sorted_images(found, folder)
+    return found
+
+
+def _walk(folder: Path) -> List[Path]:
+    """Return all files in a folder, those of linked folders too, each folder once."""
+    found, seen = [], {folder.resolve()}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        found += [Path(root, name) for name in names]
+        real = {name: Path(root, name).resolve() for name in folders}
+        folders[:] = [name for name in folders if real[name] not in seen]
+        seen.update(real.values())
+    return sorted(found)
 
 
 def image_of(path: PathLike, pattern: str, number: Optional[int] = None) -> TestImage:
@@ -105,7 +121,7 @@ def image_of(path: PathLike, pattern: str, number: Optional[int] = None) -> Test
     try:
         with Image.open(path) as image:
             width, height = image.size
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SubmissionError(f'the image {path} cannot be read: {error}. Download it '
                               'again.') from error
     groups = match.groupdict()
@@ -140,13 +156,17 @@ def images_of_list(file: PathLike, folder: PathLike, pattern: str) -> List[TestI
     names = [line.split()[0] for line in lines if line.strip()]
     if not names:
         raise SubmissionError(f'the list of images {file} is empty.')
-    there = {one.name: one for one in images_of_folder(folder, pattern)}
+    # Others of the folder are not opened: VOC's has those of all its challenges.
+    there: Dict[str, List[Path]] = {}
+    for path in _paths(Path(folder), pattern):
+        there.setdefault(image_name(path, pattern), []).append(path)
     absent = [name for name in names if name not in there]
     if absent:
         raise SubmissionError(
             f'{file} names {absent[0]!r}, and {len(absent)} of its {len(names)} images '
             f'are not in {folder}.{did_you_mean(near_names(absent[0], there))}')
-    return sorted_images((there[name] for name in names), file)
+    return sorted_images((image_of(path, pattern) for name in names
+                          for path in there[name]), file)
 
 
 def images_of_coco_json(file: PathLike) -> List[TestImage]:
@@ -165,7 +185,7 @@ def images_of_coco_json(file: PathLike) -> List[TestImage]:
     except OSError as error:
         raise SubmissionError(f'the image information {file} cannot be read: {error}. '
                               f'{form}') from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SubmissionError(f'{file} is no image information of COCO '
                               f'({type(error).__name__}: {error}). {form}') from error
     ids = [one.image_id for one in found]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..utils.rle import Rle, as_rles, rle_counts
 from .images import TestImage
-from .predictions import Instances
+from .predictions import TURNED, Instances
 from .problem import SubmissionError
 
 
@@ -59,7 +59,7 @@ def server_instances(prediction: Instances, image: TestImage,
             raise SubmissionError(
                 f'{what} has a mask of {size[0]} x {size[1]}, the image is '
                 f'{image.height} x {image.width}. Masks must be resized to the original '
-                'image.')
+                'image.' + (TURNED if size == (image.width, image.height) else ''))
     order = np.argsort(-scores, kind='stable')
     found = (Instance(int(ids[int(labels[i])]), float(scores[i]), masks[i])
              for i in order)

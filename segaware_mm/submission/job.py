@@ -25,10 +25,11 @@ from ..engine.report import ReportHook
 from ..engine.scope import check_scope
 from ..utils.progress import progress_bar
 from ..utils.stack import prepare_stack
+from .archive import check_place
 from .images import TestImage, find_images
 from .metric import SubmissionMetric
 from .problem import Problem, SubmissionError
-from .proof import official_count, pack_and_prove
+from .proof import count_of, official_count, pack_and_prove
 from .settings import Settings, fit_config, read_settings, test_images
 from .target import Target, reason
 from .targets import get_target
@@ -64,11 +65,10 @@ class ProgressHook(Hook):
     def place(self) -> str:
         """Say where the run is."""
         if self.finished == self.total:
-            return (f'All {self.total} images are finished; the same command packs them '
+            return (f'Finished images: {self.total}, all; the same command packs them '
                     'again.')
-        return (f'Stopped at image {self.finished + 1} of {self.total}; '
-                f'{self.finished} are finished and kept. The same command goes on from '
-                'there.')
+        return (f'Stopped at image {self.finished + 1} of {self.total}; finished and '
+                f'kept: {self.finished}. The same command goes on from there.')
 
 
 def submit(args: argparse.Namespace) -> None:
@@ -82,19 +82,21 @@ def submit(args: argparse.Namespace) -> None:
     """
     prepare_stack()
     target = get_target(args.target)
+    args.out, args.checkpoint = map(osp.expanduser, (args.out, args.checkpoint))
     target.check(args.out, args.name)
-    args.checkpoint = osp.expanduser(args.checkpoint)
+    check_place(args.out)
     cfg = read_config(args.config)
     notes = merge_options(cfg, args.cfg_options)
     check_scope(cfg)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     settings = read_settings(cfg, args.checkpoint, args.tta, target)
     images = test_images(cfg, target, args.images)
-    folder = WorkFolder(args.work_dir or f'{args.out}.work')
+    folder = WorkFolder(osp.expanduser(args.work_dir or f'{args.out}.work'))
     with folder.hold():
         _fill(args, cfg, notes, target, settings, images, folder)
-    print(f'{args.out}: {len(images)} images, no problem found. The finished images '
-          f'stay in {folder.path}', flush=True)
+    number = count_of(images, 'image')
+    print(f'{args.out}: {number}, no problem found. Finished images stay in '
+          f'{folder.path}', flush=True)
 
 
 def _fill(args: argparse.Namespace, cfg: Config, notes: List[str], target: Target,
@@ -103,13 +105,14 @@ def _fill(args: argparse.Namespace, cfg: Config, notes: List[str], target: Targe
     folder.claim(dict(
         target=target.name, config=args.config, checkpoint=args.checkpoint,
         checkpoint_hash=file_hash(args.checkpoint),
-        settings=settings_hash(settings.model, settings.pipeline),
+        settings=settings_hash(settings.model, settings.pipeline,
+                                settings.loop),
         classes=settings.classes))
-    todo = [one for one in images if not target.is_done(folder.tree, one)]
+    todo = folder.left(images, target.is_done)
     folder.note(images, todo, settings.classes)
     finished = len(images) - len(todo)
     remark = official_count(target, images)
-    for line in (f'{target.name}: {len(images)} images, {finished} are finished',
+    for line in (f'{target.name}: {len(images)} images, finished before: {finished}',
                  *([f'note: {remark}'] if remark else ())):
         print(line, flush=True)
     if todo:
@@ -166,4 +169,4 @@ def validate(args: argparse.Namespace) -> List[Problem]:
     images: Optional[List[TestImage]] = None
     if args.images is not None:
         images = find_images(args.images, target.pattern)
-    return target.validate(args.file, images)
+    return target.validate(osp.expanduser(args.file), images)

@@ -8,7 +8,7 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Collection, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -87,7 +87,7 @@ def is_whole(path: PathLike, height: int, width: int) -> bool:
 
 
 def read_labels(name: str, content: bytes, palette: Optional[bytes] = None,
-                size: Optional[Tuple[int, int]] = None
+                size: Optional[Tuple[int, int]] = None, bits: Collection[int] = (8, )
                 ) -> Tuple[Optional[np.ndarray], List[Problem]]:
     """Read one label image, and say what is wrong with it as a PNG.
 
@@ -96,6 +96,7 @@ def read_labels(name: str, content: bytes, palette: Optional[bytes] = None,
         content: Of the file.
         palette: RGB of the ids, where it must be indexed; without it it must be grey.
         size: (H, W) that it must have, where that is known.
+        bits: Depths that a grey one may have.
 
     Returns:
         The values (H, W), or None where there are no ids to look at; and the problems.
@@ -117,7 +118,7 @@ def read_labels(name: str, content: bytes, palette: Optional[bytes] = None,
             MemoryError) as error:
         return None, [*problems, Problem(name, f'cannot be decoded: {error}', AGAIN)]
     # Readers scale 1, 2 and 4 bits of grey to 0..255.
-    readable = header.color == INDEXED or header[2:] == (8, GREY)
+    readable = header.color == INDEXED or (header.color == GREY and header.depth in bits)
     wanted = GREY if palette is None else INDEXED
     # mmseg writes grey ones so: every reader sees the same values.
     alike = wanted == GREY and readable and _palette_of(image) == GREY_PALETTE

@@ -23,7 +23,14 @@ from typing import (
 
 import numpy as np
 
-from .archive import SUFFIXES, Archive, check_archive, check_suffix, write_archive
+from .archive import (
+    LITTER,
+    SUFFIXES,
+    Archive,
+    check_archive,
+    check_suffix,
+    write_archive,
+)
 from .images import TestImage
 from .label_image import encode_labels, is_whole, read_labels
 from .predictions import class_ids, server_map
@@ -32,9 +39,6 @@ from .target import PathLike, Target, require_done, stage_file
 
 #: What is wrong with the ids of an image, and how to mend it.
 Finding = Tuple[str, str]
-#: Files that systems put into folders.
-LITTER = re.compile(r'(.*/)?(__MACOSX/.*|\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|'
-                    r'\..*\.part)')
 
 
 class LabelFormat(NamedTuple):
@@ -45,6 +49,7 @@ class LabelFormat(NamedTuple):
         server: Its name, for messages.
         kind: Of the archive, 'zip' or 'tgz'.
         folder: Where the label images lie in the archive, '' for the top.
+        anywhere: The server finds them in any folder.
         pattern: Names of the test set's images (:mod:`segaware_mm.submission.images`).
         file_pattern: What file names match; its group ``name`` is the image.
         official: What the image names of the official test set match; '' for any.
@@ -60,6 +65,7 @@ class LabelFormat(NamedTuple):
     server: str
     kind: str
     folder: str
+    anywhere: bool
     pattern: str
     file_pattern: str
     official: str
@@ -147,7 +153,8 @@ def _check(form: LabelFormat, images: Optional[Sequence[TestImage]],
         elif owners.setdefault(image, name) != name:
             yield Problem(name, f'is a second file of the image {image}, beside '
                           f'{owners[image]}', 'keep one of them')
-    yield from _misplaced(form, archive, owners.values())
+    if not form.anywhere:
+        yield from _misplaced(form, archive, owners.values())
     yield from _absent(form, archive, owners, known)
     for name, content in archive.items(owners.values()):
         image = None if known is None else known[str(files[name])]
@@ -188,8 +195,8 @@ def _misplaced(form: LabelFormat, archive: Archive,
     for folder, count in folders.items():
         if folder != form.folder:
             where = f'{folder}/' if folder else archive.path.name
-            yield Problem(where, f'{count} label images lie here, {form.server} looks '
-                          f'for them {wanted}', f'pack them {wanted} of the archive')
+            yield Problem(where, f'{count} label images lie here, those of {form.server} '
+                          f'belong {wanted}', f'pack them {wanted} of the archive')
 
 
 def _absent(form: LabelFormat, archive: Archive, there: Mapping[str, str],

@@ -10,10 +10,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
+from .archive import check_place
 from .images import TestImage, find_images, image_name, image_of
 from .predictions import Instances
 from .problem import SubmissionError
-from .proof import official_count, pack_and_prove
+from .proof import count_of, official_count, pack_and_prove
 from .target import Target
 from .targets import get_target
 from .work_folder import WorkFolder
@@ -58,8 +59,10 @@ class SubmissionMetric(BaseMetric):
         super().__init__(collect_device=collect_device)
         self.target = get_target(target)
         self.target.check(out, name)
+        check_place(out)
         self.out, self.name = out, name
         self.folder = WorkFolder(work_dir or f'{out}.test')
+        self.claimed = claimed
         if self.folder.record.exists() and not claimed:
             raise SubmissionError(
                 f'{self.folder.path} has the images of a run of tools/submit.py. Give '
@@ -76,6 +79,8 @@ class SubmissionMetric(BaseMetric):
             image = self._image(sample)
             self.target.write(self.folder.tree, image,
                               prediction_of(sample, self.target, image), classes)
+            if self.claimed:
+                self.folder.sign(image)
             self.results.append(image)
 
     def _image(self, sample: dict) -> TestImage:
@@ -96,10 +101,18 @@ class SubmissionMetric(BaseMetric):
     def compute_metrics(self, results: List[TestImage]) -> Dict[str, float]:
         """Pack and prove; all processes have written their images."""
         # A sampler may give an image to two processes, so that all have as many.
-        known = self.images or {one.name: one for one in map(_as_image, results)}
+        tested = {one.name: one for one in map(_as_image, results)}
+        known = self.images or tested
+        # Of a claimed folder the run knows which images an earlier one has finished.
+        absent = [] if self.claimed else sorted(set(known) - set(tested))
+        if absent:
+            raise SubmissionError(
+                f'{len(absent)} of {len(known)} images of the test set were not tested, '
+                f'the first is {absent[0]}. Let test_dataloader have all of them.')
         images = [known[name] for name in sorted(known)]
         pack_and_prove(self.target, self.folder.tree, images, self.out, self.name)
-        print_log(f'{self.out}: {len(images)} images, no problem found',
+        number = count_of(images, 'image')
+        print_log(f'{self.out}: {number}, no problem found',
                   logger='current')
         remark = official_count(self.target, images)
         if remark:

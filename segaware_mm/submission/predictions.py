@@ -13,6 +13,9 @@ from ..datasets.class_names import canonical, hint
 from .images import TestImage
 from .problem import SubmissionError
 
+#: How to mend maps whose sides are swapped.
+TURNED = (" Where the image's EXIF says that it is turned, loaders turn it: set "
+          "color_type='color_ignore_orientation' of LoadImageFromFile.")
 #: Index of pixels without a class.
 NONE = 255
 
@@ -88,7 +91,8 @@ def server_map(prediction: np.ndarray, image: TestImage, ids: Sequence[int],
         raise SubmissionError(
             f'{what} has size {prediction.shape[0]} x {prediction.shape[1]}, the image '
             f'{image.height} x {image.width}. Scores must be resized to the original '
-            'image before classes are chosen.')
+            'image before classes are chosen.' + (TURNED if prediction.shape == (
+                image.width, image.height) else ''))
     prediction = prediction.astype(np.int64)
     inside = (prediction >= 0) & (prediction < len(ids))
     absent = (prediction == NONE) & ~inside

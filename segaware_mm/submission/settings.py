@@ -7,7 +7,12 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS, MODELS
 
-from ..datasets.image_pipeline import dataset_meta, test_pipeline, without_truth
+from ..datasets.image_pipeline import (
+    as_stored,
+    dataset_meta,
+    test_pipeline,
+    without_truth,
+)
 from ..engine.checkpoints import check_file
 from ..engine.config_nodes import leaf_datasets, type_name
 from ..engine.errors import CheckpointError, ConfigError
@@ -34,11 +39,13 @@ class Settings(NamedTuple):
         model: Config of the model, test time augmentation included.
         pipeline: Of an image, without labels.
         classes: Of the model, by index.
+        loop: Settings of the test itself: precision, hooks, seed.
     """
 
     model: Mapping[str, Any]
     pipeline: List[dict]
     classes: List[str]
+    loop: Mapping[str, Any]
 
 
 def read_settings(cfg: Config, checkpoint: str, tta: bool, target: Target) -> Settings:
@@ -71,7 +78,9 @@ def read_settings(cfg: Config, checkpoint: str, tta: bool, target: Target) -> Se
     classes = _classes(cfg, checkpoint)
     target.class_ids(classes)
     return Settings(fitted.model,
-                    without_truth(fitted.test_dataloader.dataset.pipeline), classes)
+                    as_stored(without_truth(fitted.test_dataloader.dataset.pipeline)),
+                    classes, {key: cfg.get(key) for key in
+                              ('test_cfg', 'custom_hooks', 'randomness')})
 
 
 def _check_task(model: Mapping[str, Any], target: Target) -> None:

@@ -5,14 +5,11 @@ all are packed. A run that was killed goes on: what is done is not done again.
 """
 
 import errno
-from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
-from ..utils.files import write_atomic
+from ..utils.files import PathLike, write_atomic
 from .images import TestImage
 from .problem import Problem, SubmissionError
-
-PathLike = Union[str, Path]
 
 
 class Target(NamedTuple):

@@ -45,7 +45,7 @@ def find(ids: Mapping[int, int]) -> Iterator[Finding]:
 def _format(number: int) -> LabelFormat:
     return LabelFormat(
         name=f'voc-comp{number}', server=f'VOC 2012 comp{number}', kind='tgz',
-        folder=f'results/VOC2012/Segmentation/comp{number}_test_cls',
+        folder=f'results/VOC2012/Segmentation/comp{number}_test_cls', anywhere=False,
         pattern=r'(?P<name>\d{4}_\d{6})\.jpg', file_pattern=r'(?P<name>\d{4}_\d{6})\.png',
         official='',
         ids={name: i for i, name in enumerate(CLASSES)}, none=None, count=1456,

@@ -1,8 +1,10 @@
 """The folder in which a submission grows: finished images, and whose they are.
 
     files/         the staging tree of the target
+    archive/       an archive that is not proved yet
     run.json       target, model and settings of the run, beside the tree
     images.jsonl   the images of the test set
+    sources.jsonl  checksums of the image files that finished images were predicted of
     todo.jsonl     those that the last run began with
     classes.txt    the classes of the model
     .lock          held by the run that works here
@@ -14,18 +16,20 @@ same: images of two models in one archive would be a score that no model has.
 
 import hashlib
 import json
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
-from ..utils.files import remove_parts, write_atomic
+from ..utils.files import PathLike, remove_parts, write_atomic
+from ..utils.progress import progress_bar
 from .images import TestImage, save_images
 from .problem import SubmissionError
-from .target import PathLike, reason
+from .target import reason
 
 #: What a run is known by, and what it is called in messages.
 KEYS = {'target': 'target', 'checkpoint_hash': 'checkpoint',
-        'settings': 'settings of the model or of its test pipeline',
+        'settings': 'settings of the model or of its test',
         'classes': 'classes'}
 
 
@@ -37,6 +41,7 @@ class WorkFolder:
         tree (Path): The staging tree.
         record (Path): What says whose the finished images are.
         images, todo (Path): Lists of images.
+        sources (Path): Which files were predicted.
         classes (Path): Names of classes.
         lock (Path): What :meth:`hold` holds.
     """
@@ -47,6 +52,7 @@ class WorkFolder:
         self.record = self.path / 'run.json'
         self.images = self.path / 'images.jsonl'
         self.todo = self.path / 'todo.jsonl'
+        self.sources = self.path / 'sources.jsonl'
         self.classes = self.path / 'classes.txt'
         self.lock = self.path / '.lock'
 
@@ -121,6 +127,46 @@ class WorkFolder:
             save_images(self.todo, todo)
             write_atomic(self.classes, '\n'.join(classes).encode('utf-8'))
 
+    def sign(self, image: TestImage) -> None:
+        """Note which file was predicted, when its prediction is written.
+
+        Raises:
+            SubmissionError: That cannot be written.
+        """
+        with self._told(), self.sources.open('a', encoding='utf-8') as file:
+            file.write(f'{json.dumps([image.name, file_checksum(image.path)])}\n')
+
+    def left(self, images: Sequence[TestImage],
+             is_done: Callable[[PathLike, TestImage], bool]) -> List[TestImage]:
+        """Return the images that are to be predicted, those whose file changed too.
+
+        Raises:
+            SubmissionError: An image cannot be read.
+        """
+        known = self._signed()
+        done = {one.name for one in images if one.name in known and
+                is_done(self.tree, one)}
+        with progress_bar(total=len(done), unit='image', desc='compare files') as bar:
+            for one in images:
+                if one.name in done:
+                    if file_checksum(one.path) != known[one.name]:
+                        done.remove(one.name)
+                    bar.update()
+        return [one for one in images if one.name not in done]
+
+    def _signed(self) -> Dict[str, int]:
+        """Return {image: checksum of its file}."""
+        known = {}
+        try:
+            lines = self.sources.read_text(encoding='utf-8').splitlines()
+        except FileNotFoundError:
+            return known
+        for line in lines:
+            with suppress(ValueError):  # the last one of a run that was killed
+                name, checksum = json.loads(line)
+                known[name] = checksum
+        return known
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -142,6 +188,23 @@ class WorkFolder:
                 f'{self.record} cannot be read: {error}. It says of which model the '
                 'finished images are. Give another folder (--work-dir), or delete '
                 f'{self.path}.') from error
+
+
+def file_checksum(path: PathLike) -> int:
+    """Return the CRC-32 of a file's content: enough for what changed by accident.
+
+    Raises:
+        SubmissionError: It cannot be read.
+    """
+    checksum = 0
+    try:
+        with open(path, 'rb') as file:
+            for block in iter(lambda: file.read(1 << 20), b''):
+                checksum = zlib.crc32(block, checksum)
+    except OSError as error:
+        raise SubmissionError(f'the image {path} cannot be read: {reason(error)}. See to '
+                              'the file.') from error
+    return checksum
 
 
 def file_hash(path: PathLike) -> str:

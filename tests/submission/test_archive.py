@@ -14,6 +14,7 @@ from segaware_mm.submission import archive as module
 from segaware_mm.submission.archive import (
     ArchiveError,
     check_archive,
+    check_place,
     open_archive,
     write_archive,
 )
@@ -188,7 +189,7 @@ def test_half_archive_is_a_problem(tmp_path, name, part):
 
 @pytest.mark.parametrize('content, what', [
     (b'', 'is empty'), (b'no archive', 'is no archive'),
-    (b'BZh91AY&SY', 'is no archive'), (None, 'does not exist')])
+    (b'BZh91AY&SY', 'is compressed by bzip2'), (None, 'does not exist')])
 def test_what_is_no_archive_is_a_problem(tmp_path, content, what):
     path = tmp_path / 'a.zip'
     if content is not None:
@@ -273,8 +274,51 @@ def test_names_that_lead_out_of_the_archive_are_refused(tmp_path, name, bad, wha
     write_archive(tmp_path / name, {bad: b'1', './good.png': b'2'})
     with open_archive(tmp_path / name) as archive:
         assert archive.names == ['good.png']
-        assert archive.problems == [Problem(bad, what, 'pack plain files alone')]
+        mend = 'write / into the names' if '\\' in bad else 'pack plain files alone'
+        assert archive.problems == [Problem(bad, what, mend)]
     assert check_archive(tmp_path / name, name[2:], nothing) == archive.problems
+
+
+@pytest.mark.parametrize('raw', [b'\xff\xfe.png', b''], ids=['no UTF-8', 'no name'])
+def test_names_of_garbage_are_a_problem(tmp_path, raw):
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(path, 'w') as packed:
+        packed.writestr('\u00e4' + 'a' * 4 if raw else 'b', b'1')
+    content = path.read_bytes()
+    if raw:  # of the same length
+        content = content.replace(b'\xc3\xa4aaaa', raw)
+    else:
+        content = content.replace(b'PK\x01\x02\x14\x03', b'PK\x01\x02\xff\x03')
+        content = content[:content.index(b'PK\x05\x06') - 20]
+    path.write_bytes(content)
+    problem, = check_archive(path, 'zip', nothing)
+    assert problem.file == 'a.zip' and 'is damaged' in problem.what
+
+
+def test_what_is_no_file_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / 'a.zip')
+    problem, = check_archive(tmp_path / 'a.zip', 'zip', nothing)
+    assert problem[:2] == ('a.zip', 'is no file')
+    problem, = check_archive(tmp_path, 'zip', nothing)
+    assert problem[:2] == ('a.zip', 'is a broken link or a device')
+
+
+def test_places_that_cannot_be_written_are_told_first(tmp_path):
+    check_place(tmp_path / 'new/a.zip')
+    assert list((tmp_path / 'new').iterdir()) == []
+    with pytest.raises(SubmissionError, match='new is a folder. Remove it, or'):
+        check_place(tmp_path / 'new')
+    (tmp_path / 'file').touch()
+    with pytest.raises(SubmissionError, match=r'a.zip cannot be written: .*\(--out\)'):
+        check_place(tmp_path / 'file/a.zip')
+    with pytest.raises(SubmissionError, match='cannot be written: File name too long'):
+        check_place(tmp_path / ('a' * 300 + '.zip'))
+
+
+def test_why_a_file_cannot_be_written_is_not_hidden(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SubmissionError, match='cannot be written, stopped at the start'):
+        write_archive(tmp_path / 'file/a.zip', FILES)
 
 
 def test_second_file_of_a_name_is_a_problem(tmp_path):

@@ -275,8 +275,6 @@ CORRUPTIONS = {
     'second text file': (copied(TEXT, f'{FIRST}_pred2.txt'), f'{FIRST}_pred2.txt',
                          f'is a second text file of the image {FIRST}, beside {TEXT}; '
                          'the evaluator stops', 'keep one'),
-    'folder': (nested, 'results/', r'3 text files lie here, .* wants them at the top',
-               'not their folder'),
     'no confidence': (text(lambda old: old.replace(b' 2', b'_2', 1)), TEXT,
                       'line 1 has 2 fields', FORM),
     'commas': (text(lambda old: old.replace(b' ', b',')), TEXT, 'line 4 has 1 fields',
@@ -306,16 +304,29 @@ CORRUPTIONS = {
     'other size': (mask(lambda _, values: values[::2, ::2]), MASK, 'has size 24 x 36, '
                    'the image 48 x 72', PNG),
     'swapped size': (mask(lambda _, values: values.T), MASK, 'has size 72 x 48', PNG),
-    'label ids in mask': (mask(lambda _, values: values // 255 * 26), MASK, 'holds the '
-                          'value 26; every pixel that is not 0 counts as inside', PNG),
+    'ids in mask': (mask(lambda _, values: values // 255 * 7 + 26 * (
+        np.arange(72) > 40)), MASK, r'holds the values 26, 33; every pixel '
+                    'that is not 0 counts as inside', PNG),
     'soft mask': (mask(lambda _, values: np.maximum(values, np.arange(72))), MASK,
-                  r'holds the value 1 and \d+ values more', PNG),
+                  r'holds the values 1, 2, \.\.\.; every pixel', PNG),
     'colours': (mask(as_kind('RGB')), MASK, 'is RGB of 8 bits, not grey', PNG),
-    'one bit': (mask(as_kind('1')), MASK, 'is grey of 1 bits, not grey of 8 bits', PNG),
+    'transparency': (mask(as_kind('LA')), MASK, 'is grey with transparency of 8 bits',
+                     PNG),
     'jpeg': (mask(jpeg), MASK, 'is no PNG but a JPEG', PNG),
     'half PNG': (mask(lambda old, _: old[:len(old) // 2]), MASK, 'cannot be decoded',
                  PNG),
     'no bytes': (mask(lambda *_: b''), MASK, 'is empty', PNG)}
+
+
+@pytest.mark.parametrize('change', [
+    nested, mask(as_kind('1')), mask(lambda _, values: values // 255),
+    mask(lambda _, values: values // 255 * 26)], ids=['folder', '1 bit', '0/1', 'id'])
+def test_what_the_evaluator_takes_is_no_problem(tmp_path, change):
+    """It looks into all folders; any value but 0 is inside."""
+    files = files_of(packed(tmp_path))
+    change(files)
+    write_archive(tmp_path / 'other.zip', files)
+    assert TARGET.validate(tmp_path / 'other.zip', IMAGES) == []
 
 
 @pytest.mark.parametrize('name', CORRUPTIONS)

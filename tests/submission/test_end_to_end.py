@@ -131,7 +131,7 @@ def test_archive_of_a_trained_model(tmp_path, capfd, monkeypatch, trained_case, 
     call = [target, str(case.config), str(case.checkpoint), '--name', 'ours']
     assert submit([*call, '--out', str(out), '--images', str(case.images)]) == 0
     text = capfd.readouterr().out
-    assert f'{target}: 4 images, 0 are finished' in text
+    assert f'{target}: 4 images, finished before: 0' in text
     assert f'{out}: 4 images, no problem found' in text
     images = ['--target', target, '--images', str(case.images)]
     assert submit(['validate', str(out), *images]) == 0

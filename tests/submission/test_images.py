@@ -57,6 +57,47 @@ def test_wrong_folders_say_what_is_wanted(folder, tmp_path):
         images_of_folder(folder, COCO)
 
 
+def test_a_single_image_is_no_test_set(folder):
+    with pytest.raises(SubmissionError, match=r'is no folder, list \(.txt\) or image'):
+        find_images(folder / 'a/t_10_left.png', PATTERN)
+
+
+def test_linked_folders_are_read_once(folder, tmp_path):
+    root = tmp_path / 'linked'
+    root.mkdir()
+    (root / 'one').symlink_to(folder)
+    (root / 'two').symlink_to(folder)
+    (folder / 'a' / 'back').symlink_to(root)
+    assert [one.name for one in images_of_folder(root, PATTERN)] == ['t_10', 't_2']
+
+
+def test_a_home_folder_is_found(folder, monkeypatch):
+    monkeypatch.setenv('HOME', str(folder.parent))
+    assert len(find_images('~/images', PATTERN)) == 2
+
+
+def test_numbers_and_headers_of_garbage_are_told(tmp_path, monkeypatch):
+    file = tmp_path / 'info.json'
+    file.write_text('{"images": [{"file_name": "a.jpg", "id": 1, "height": 1e400, '
+                    '"width": 3}]}')
+    with pytest.raises(SubmissionError, match='is no image information of COCO'):
+        images_of_coco_json(file)
+    Image.new('RGB', (99, 99)).save(tmp_path / '0001.jpg')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 99)
+    with pytest.raises(SubmissionError, match='0001.jpg cannot be read: Image size'):
+        image_of(tmp_path / '0001.jpg', COCO)
+
+
+def test_images_that_a_list_does_not_name_are_not_opened(folder, tmp_path):
+    (folder / 't_9_left.png').write_bytes(b'')
+    file = tmp_path / 'list.txt'
+    file.write_text('t_2\n')
+    assert [one.name for one in images_of_list(file, folder, PATTERN)] == ['t_2']
+    file.write_text('t_2\nt_9\n')
+    with pytest.raises(SubmissionError, match='t_9_left.png cannot be read'):
+        images_of_list(file, folder, PATTERN)
+
+
 def test_image_that_occurs_twice_and_a_damaged_one_are_named(folder):
     (folder / 't_5_left.png').write_bytes(b'\x89PNG')
     with pytest.raises(SubmissionError, match='t_5_left.png cannot be read: .* Download '

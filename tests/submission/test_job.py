@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 
 from segaware_mm.engine.test import main as run_test
 from segaware_mm.submission import archive, job
@@ -76,7 +77,7 @@ def goes_on(run, tmp_path, before, wanted, **kwargs):
     """The same command makes the archive, and leaves finished images alone."""
     code, text = run(**kwargs)
     assert code == 0, text
-    assert f'4 images, {len(before)} are finished' in text
+    assert f'4 images, finished before: {len(before)}' in text
     after = files(tmp_path)
     assert len(after) == 4 and before.items() <= after.items()
     assert (tmp_path / 'o.zip').read_bytes() == wanted
@@ -90,7 +91,7 @@ def test_checkpoint_of_another_model(run, case, tmp_path, wanted):
     torch.save(dict(content, state_dict=weights), tmp_path / 'other.pth')
     fails(run(checkpoint=tmp_path / 'other.pth'), tmp_path,
           'belongs to another model or config', 'decode_head.conv_seg.weight',
-          'Stopped at image 1 of 4; 0 are finished and kept')
+          'Stopped at image 1 of 4; finished and kept: 0')
     assert files(tmp_path) == {}
     goes_on(run, tmp_path, {}, wanted)
 
@@ -104,7 +105,7 @@ def test_truncated_image_is_named_and_the_run_goes_on(run, case, tmp_path, wante
     third.write_bytes(whole[:len(whole) // 2])
     fails(run('--cfg-options', f'test_dataloader.num_workers={workers}', images=images),
           tmp_path, str(third), 'is cut short (truncated)',
-          'Stopped at image 3 of 4; 2 are finished and kept. The same command goes on')
+          'Stopped at image 3 of 4; finished and kept: 2. The same command goes on')
     before = files(tmp_path)
     assert len(before) == 2
     third.write_bytes(whole)
@@ -141,7 +142,7 @@ def test_full_disk_while_an_image_is_written(run, tmp_path, monkeypatch, wanted)
                       at_call(3, target_module.write_atomic, full_disk))
         fails(run(), tmp_path, 'No space left on device (free some space)',
               'stopped at the image scenesval_000002_000000',
-              'Stopped at image 3 of 4; 2 are finished and kept')
+              'Stopped at image 3 of 4; finished and kept: 2')
     before = files(tmp_path)
     assert len(before) == 2
     goes_on(run, tmp_path, before, wanted)
@@ -153,7 +154,7 @@ def test_full_disk_while_the_archive_is_written(run, tmp_path, monkeypatch, want
                       at_call(2, shutil.copyfileobj, full_disk))
         fails(run(), tmp_path, 'No space left on device (free some space)',
               'stopped at scenesval_000001_000000.png (file 2 of 4)',
-              'All 4 images are finished; the same command packs them again.')
+              'Finished images: 4, all; the same command packs them again.')
     before = files(tmp_path)
     monkeypatch.setattr(job, 'predict', None)  # the model is not needed any more
     goes_on(run, tmp_path, before, wanted)
@@ -217,7 +218,7 @@ def test_interrupted_run_says_where(run, tmp_path, monkeypatch, wanted):
                       at_call(2, target_module.write_atomic, interrupted))
         code, text = run()
     assert code == 130
-    assert 'interrupted; Stopped at image 2 of 4; 1 are finished and kept' in text
+    assert 'interrupted; Stopped at image 2 of 4; finished and kept: 1' in text
     goes_on(run, tmp_path, files(tmp_path), wanted)
 
 
@@ -236,7 +237,7 @@ def test_images_of_another_model_are_not_mixed_in(run, case, tmp_path, monkeypat
     slide = ['--cfg-options', 'model.test_cfg.mode=slide',
              'model.test_cfg.crop_size=(32,32)', 'model.test_cfg.stride=(32,32)']
     fails(run(*slide), tmp_path, *told,
-          'another settings of the model or of its test pipeline.')
+          'another settings of the model or of its test.')
     # The same model under another name is the same model.
     shutil.copy(case.checkpoint, tmp_path / 'copy.pth')
     assert run(checkpoint=tmp_path / 'copy.pth')[0] == 0
@@ -259,7 +260,6 @@ def test_wrong_names_end_before_the_prediction(run, tmp_path, monkeypatch, capfd
     assert 'is an address: download the file' in run(checkpoint='https://a.b/c.pth')[1]
     assert 'c.pth does not exist' in run(checkpoint='~/c.pth')[1]
     assert run('--out', tmp_path / 'o.tgz')[1].count('does not end in .zip') == 1
-    assert 'did not match' not in run(images=tmp_path / 'absent')[1]
     assert 'the folder of test images' in run(images=tmp_path / 'absent')[1]
     with pytest.raises(SystemExit, match='2'):
         main(['cityscapes', 'a.py', 'b.pth', '--out', 'c.zip'])
@@ -346,6 +346,76 @@ def test_archives_with_problems_are_not_passed_over(run, tmp_path, monkeypatch):
     assert code == 2
     assert f'{tmp_path / "o.zip"} has 25 problems:\n  a.png: is wrong; mend it' in text
     assert '... and 5 more' in text
+    assert f'lie in {tmp_path / "o.zip.work" / "files"}: delete the files of' in text
+    assert not (tmp_path / 'o.zip').exists()
+
+
+def test_an_archive_with_problems_leaves_an_earlier_one(run, tmp_path, monkeypatch,
+                                                        wanted):
+    assert run()[0] == 0
+    before = files(tmp_path)
+    damaged = next((tmp_path / 'o.zip.work' / 'files').iterdir())
+    whole = damaged.read_bytes()
+    content = bytearray(whole)
+    content[len(whole) // 2] ^= 1
+    damaged.write_bytes(content)
+    code, text = run()
+    assert code == 2 and f'{damaged.name}: cannot be decoded' in text
+    assert (tmp_path / 'o.zip').read_bytes() == wanted
+    damaged.unlink()
+    del before[damaged.name]
+    goes_on(run, tmp_path, before, wanted)
+
+
+def test_images_that_changed_are_predicted_again(run, case, tmp_path, wanted):
+    images = shutil.copytree(case.images, tmp_path / 'images')
+    third = sorted(images.rglob('*.png'))[2]
+    assert run(images=images)[0] == 0
+    before = files(tmp_path)
+    with Image.open(third) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(third)
+    code, text = run(images=images)
+    assert code == 0 and '4 images, finished before: 3' in text
+    after = files(tmp_path)
+    changed = [name for name in before if after[name] != before[name]]
+    assert changed == ['scenesval_000002_000000.png']
+    assert (tmp_path / 'o.zip').read_bytes() != wanted
+    # A copy of the same images is the same test set.
+    moved = shutil.copytree(images, tmp_path / 'moved')
+    assert 'finished before: 4' in run(images=moved)[1]
+
+
+def test_another_precision_is_another_run(run, tmp_path):
+    assert run()[0] == 0
+    code, text = run('--cfg-options', 'test_cfg.fp16=True')
+    assert code == 2 and 'another settings of the model or of its test.' in text
+
+
+def test_a_folder_of_the_name_is_told_before_the_prediction(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, 'predict', None)
+    (tmp_path / 'o.zip').mkdir()
+    code, text = run()
+    assert code == 2 and 'o.zip is a folder' in text
+
+
+def test_the_metric_wants_all_images_of_the_test_set(case, tmp_path):
+    """Files of an earlier test, of another model maybe, are none of this one."""
+    metric = SubmissionMetric(TARGET, str(tmp_path / 'p.zip'), images=str(case.images))
+    metric.dataset_meta = dict(classes=['road'])
+    paths = sorted(Path(case.images).rglob('*.png'))
+
+    def test(paths):
+        for path in paths:
+            with Image.open(path) as image:
+                size = image.size[::-1]
+            metric.process({}, [dict(img_path=str(path), pred_sem_seg=dict(
+                data=torch.zeros(1, *size, dtype=torch.int64)))])
+        return metric.evaluate(len(paths))
+
+    assert test(paths) == {'submission/images': 4}
+    with pytest.raises(SubmissionError, match='1 of 4 images of the test set were not '
+                       'tested, the first is scenesval_000003_000000'):
+        test(paths[:3])
 
 
 def test_validate_lists_problems_and_tells_by_its_exit_code(run, case, tmp_path, capfd):

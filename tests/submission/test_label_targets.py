@@ -267,10 +267,10 @@ TREE_CASES = {
         (second, 'is missing', '')]),
     'one file in another folder': (move(lambda s: 'x/' + s.file), [
         (lambda s: os.path.dirname('x/' + s.file) + '/',
-         '1 label images lie here, {s} looks for them ', 'pack them ')]),
+         '1 label images lie here, those of {s} belong ', 'pack them ')]),
     'all in another folder': (to_all(lambda name: 'submission/' + name), [
         (lambda s: os.path.dirname('submission/' + s.file) + '/',
-         '3 label images lie here, {s} looks for them ', 'pack them ')]),
+         '3 label images lie here, those of {s} belong ', 'pack them ')]),
     'an image in two folders': (add(lambda s: 'x/' + s.file), [
         (lambda s: max(s.file, 'x/' + s.file), 'is a second file of the image', 'keep'),
     ]),
@@ -286,9 +286,14 @@ TREE_CASES = {
 }
 
 
+FOLDERS = ('one file in another folder', 'all in another folder')
+
+
 @pytest.mark.parametrize('case', TREE_CASES)
 def test_wrong_tree_is_named(server, tmp_path, case):
     change, wanted = TREE_CASES[case]
+    if server.target.name == 'cityscapes-pixel' and case in FOLDERS:
+        wanted = []  # the evaluator looks into all folders
     files = server.files()
     change(server, files)
     found = server.target.validate(server.save(tmp_path, files), server.images)
@@ -513,7 +518,7 @@ def test_other_competition_is_named(tmp_path):
     problem, = comp6.target.validate(path, comp6.images)
     assert problem == (
         'results/VOC2012/Segmentation/comp5_test_cls/',
-        '3 label images lie here, VOC 2012 comp6 looks for them in the folder '
+        '3 label images lie here, those of VOC 2012 comp6 belong in the folder '
         'results/VOC2012/Segmentation/comp6_test_cls',
         'pack them in the folder results/VOC2012/Segmentation/comp6_test_cls of the '
         'archive')
@@ -524,7 +529,7 @@ def test_flat_archive_is_named(tmp_path):
     files = {os.path.basename(name): one for name, one in server.files().items()}
     problem, = server.target.validate(server.save(tmp_path, files), server.images)
     assert problem.file == 'submission.tgz'
-    assert problem.what.startswith('3 label images lie here, VOC 2012 comp6 looks')
+    assert problem.what.startswith('3 label images lie here, those of VOC')
 
 
 def test_official_set_of_voc(tmp_path):
