@@ -239,13 +239,13 @@ def _flaw_of(raw: str) -> Tuple[str, str]:
 
 
 def _opened(path: Path, stack: ExitStack) -> Archive:
-    if path.is_dir():
+    if os.path.isdir(path):
         files = [Path(root, name) for root, _, names in os.walk(path) for name in names]
         return Archive(path, 'folder', (
             (one.relative_to(path).as_posix(), one,
              '' if one.is_file() else 'is a broken link or a device')
             for one in sorted(files)), Path.read_bytes)
-    if path.exists() and not path.is_file():  # to read a pipe is to wait
+    if os.path.exists(path) and not os.path.isfile(path):  # to read a pipe is to wait
         raise ArchiveError(Problem(path.name, 'is no file',
                                    'give an archive, or a folder of its tree'))
     try:
