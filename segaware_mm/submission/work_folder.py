@@ -162,7 +162,7 @@ class WorkFolder:
         except FileNotFoundError:
             return known
         for line in lines:
-            with suppress(ValueError):  # the last one of a run that was killed
+            with suppress(ValueError, TypeError):  # the last one of a killed run
                 name, checksum = json.loads(line)
                 known[name] = checksum
         return known
