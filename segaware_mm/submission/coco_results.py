@@ -21,6 +21,8 @@ from .problem import Problem, SubmissionError
 from .target import PathLike, reason, require_done, stage_file
 
 NAME = r'[A-Za-z0-9][A-Za-z0-9_.-]*'
+#: The part of the test set that is packed for, and all that COCO's servers know.
+SPLIT, SPLITS = 'test-dev2017', ('test-dev2017', 'test-challenge2017', 'val2017')
 SPACE = re.compile(r'[ \t\r\n]*')
 
 
@@ -108,6 +110,7 @@ def _join(paths: Iterator[Path], out: Path) -> None:
 def _check(form: ResultsFormat, images: Optional[Sequence[TestImage]],
            archive: Archive) -> Iterator[Problem]:
     pattern = re.escape(form.file).replace(re.escape('{}'), NAME)
+    pattern = pattern.replace(re.escape(SPLIT), f'(?:{"|".join(map(re.escape, SPLITS))})')
     shown = form.file.format('NAME')
     found = [name for name in archive.names
              if name.endswith('.json') and not LITTER.fullmatch(name)]
@@ -129,7 +132,8 @@ def _check(form: ResultsFormat, images: Optional[Sequence[TestImage]],
 
 def _check_file(form: ResultsFormat, images: Optional[Sequence[TestImage]], name: str,
                 content: bytes) -> Iterator[Problem]:
-    entries = Entries(form, images)
+    other = SPLIT not in name
+    entries = Entries(form._replace(count=None) if other else form, images)
     try:
         for number, entry in enumerate(read_entries(content.decode('utf-8'))):
             entries.add(number, entry)

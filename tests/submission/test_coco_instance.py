@@ -349,6 +349,16 @@ def twice(path):
                 out.writestr(JSON, archive.read(JSON))
 
 
+@pytest.mark.parametrize('split', ['test-challenge2017', 'val2017'])
+def test_other_parts_of_coco_are_taken(tmp_path, split):
+    path = packed(tmp_path)
+    with open_archive(path) as archive:
+        write_archive(tmp_path / 'other.zip',
+                      {f'detections_{split}_ours_results.json': archive.read(JSON)})
+    assert TARGET.validate(tmp_path / 'other.zip', IMAGES) == []
+    assert TARGET.validate(tmp_path / 'other.zip') == []
+
+
 #: Corruption of the archive; the file that is named; what is said; how to mend it.
 ARCHIVES = {
     'half archive': (cut, 'bad.zip', 'is damaged, or only the half', 'pack it again'),
