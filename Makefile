@@ -20,7 +20,7 @@ TESTS_onedl := tests/stack tests/utils tests/test_doctor.py tests/mnc \
     tests/datasets/test_sbd.py tests/evaluation/test_voc_instance_metric.py \
     tests/evaluation/test_boundary_coco_metric.py
 # A process a core, a file in one process: its fixtures are made once.
-WORKERS := --numprocesses=auto --dist=loadfile
+WORKERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 export WHEELS
 
 .DEFAULT_GOAL := help
