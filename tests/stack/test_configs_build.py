@@ -159,7 +159,9 @@ def heads(node: Any) -> Iterator[dict]:
 def test_heads_have_the_classes_of_the_dataset(config: Config):
     names = classes(config.train_dataloader['dataset'])
     if names is None:
-        pytest.skip('the dataset names no classes')
+        # Flow: a head that counts classes would count nothing.
+        assert list(heads(config.model)) == []
+        return
     wanted = len(names)
     found = {head['type']: head['num_classes'] for head in heads(config.model)
              if 'type' in head}

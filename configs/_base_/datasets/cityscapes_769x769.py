@@ -55,20 +55,3 @@ test_dataloader = val_dataloader
 
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
-
-# tools/test.py --tta: five scales, each with its mirror image.
-tta_model = dict(type='SegTTAModel')
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='TestTimeAug',
-        transforms=[[
-            dict(type='Resize', scale_factor=quarters / 4, keep_ratio=True)
-            for quarters in range(2, 7)
-        ],
-                    [
-                        dict(type='RandomFlip', prob=0.),
-                        dict(type='RandomFlip', prob=1.)
-                    ], [dict(type='LoadAnnotations')],
-                    [dict(type='PackSegInputs')]])
-]
