@@ -6,6 +6,7 @@ nothing here can be imported; what is shared is a fixture.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -74,6 +75,25 @@ def own_default_scope() -> Iterator[None]:
     registry = sys.modules.get('mmengine.registry')
     if registry is not None:
         registry.DefaultScope._instance_dict.clear()
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Refuse a test that leaves a signal handler behind.
+
+    Forked workers inherit it: one that answers SIGTERM with an exception may
+    outlive ``Pool.terminate``, and the test that forked it waits for ever.
+    """
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    left = [(number, signal.getsignal(number)) for number in SIGNALS]
+    for number, handler in zip(SIGNALS, before):
+        if handler is not None:  # None: set by other code than Python's
+            signal.signal(number, handler)
+    assert [handler for _, handler in left] == before, left
 
 
 @pytest.fixture(scope='session')

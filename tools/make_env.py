@@ -196,7 +196,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if not arguments.force and is_ready(ROOT, env, arguments.stack):
         print(f'{env} is ready (stack {arguments.stack})')
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.time()
     held = lock(env)
     try:
@@ -215,6 +215,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 130
     finally:
         held.close()
+        signal.signal(signal.SIGTERM, before)
     print(f'{env} is ready (stack {arguments.stack}), {time.time() - started:.0f} s')
     return 0
 
