@@ -1,4 +1,4 @@
-"""What both benchmarks write: environment, tables, files that appear whole."""
+"""What the benchmarks write: environment, tables, files that appear whole."""
 
 import os
 import platform

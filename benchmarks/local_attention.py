@@ -7,8 +7,6 @@ masked convolution is to take at most 1.7 times the time of ``F.conv2d``.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -16,18 +14,14 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_measure import Clock, measure  # noqa: E402
-from bench_report import (  # noqa: E402
-    RESULTS,
-    bullet_list,
-    command_line,
-    cpu_name,
-    markdown_table,
-    page,
-    slug,
-    today,
-    versions,
-    versions_line,
-    write_text,
+from bench_report import bullet_list, markdown_table, page  # noqa: E402
+from bench_rows import (  # noqa: E402
+    finish,
+    machine,
+    rows_parser,
+    run_row,
+    runs_text,
+    title,
 )
 from tqdm import tqdm  # noqa: E402
 
@@ -106,20 +100,6 @@ def work_on(row: Dict[str, Any]) -> Dict[str, Any]:
     return measure(lambda clock: step(job, clock), row['budget'], row['repeats'])
 
 
-def run_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """Measure one row in a fresh process; ``{'error': why}`` where it fails."""
-    threads = str(row['threads'])
-    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
-               PYTHONWARNINGS='ignore')
-    env.pop('SEGAWARE_MM_IMPL', None)  # a row names its own
-    done = subprocess.run([sys.executable, __file__, '--row', json.dumps(row)],
-                          env=env, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return {'error': lines[-1] if lines else f'exit code {done.returncode}'}
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def cells(row: Dict[str, Any], found: Dict[str, Any],
           base: Dict[str, Any]) -> List[str]:
     """Return the cells of a row."""
@@ -132,25 +112,15 @@ def cells(row: Dict[str, Any], found: Dict[str, Any],
     return [row['rival'], f'{found["parts.forward"]["median"]:.3g}',
             f'{total["median"]:.3g} ({total["min"]:.3g}-{total["max"]:.3g})',
             ratios[0], f'{cpu["median"]:.3g}', ratios[1],
-            '-' if peak is None else f'{peak:.0f}', f'{found["runs"]} runs']
+            '-' if peak is None else f'{peak:.0f}', runs_text(found)]
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        prog='local_attention.py', description=__doc__.split('\n')[0])
-    p.add_argument('--threads', type=int, default=2, help='default: 2')
-    p.add_argument('--repeats', type=int, default=9,
-                   help='timed runs of a row, at most (default: 9)')
-    p.add_argument('--budget', type=float, default=10, metavar='S',
-                   help='seconds for the timed runs of a row (default: 10)')
+    p = rows_parser('local_attention.py', __doc__, budget=10, repeats=9,
+                    nowhere_with='--quick or --only')
     p.add_argument('--only', nargs='+', choices=list(ROWS), default=list(ROWS),
                    help='these works (default: all)')
-    p.add_argument('--quick', action='store_true',
-                   help='a trial on small maps; the numbers mean nothing')
-    p.add_argument('--out', type=Path, metavar='FILE',
-                   help='where the tables go (default: benchmarks/results/, but '
-                   'nowhere with --quick or --only)')
     p.add_argument('--row', help=argparse.SUPPRESS)
     return p
 
@@ -162,15 +132,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.
-    if load > 0.5:
-        print(f'warning: the machine is busy (load {load:.1f}): times will be too '
-              'long; measure again when it rests', file=sys.stderr)
     facts = [
-        f'device: {cpu_name()}, {os.cpu_count()} cores; {args.threads} threads',
-        f'versions: {versions_line(versions())}',
-        f'date: {today()}; load before the run: {load:.2f}',
-        f'command: `{command_line("benchmarks/local_attention.py", argv)}`',
+        *machine('local_attention.py', args.threads, argv),
         'forward and backward to all inputs, one image, float32; median, least and '
         'largest; *x*: times the first row of the table',
     ]
@@ -182,7 +145,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             for rival in ROWS[work]:
                 row = dict(work=work, rival=rival, size=size, threads=args.threads,
                            budget=args.budget, repeats=2 if args.quick else args.repeats)
-                found = run_row(row)
+                found = run_row([__file__, '--row'], row)
                 base = base or found
                 failed |= 'error' in found
                 lines.append(cells(row, found, base))
@@ -192,17 +155,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                  '>peak MB', 'remark'], lines)]
             if work == 'conv':
                 blocks.append(f'Target: *tap* below {TARGET} times `F.conv2d`.')
-    text = page('# Local attention' +
-                (' (a trial, the numbers mean nothing)' if args.quick else ''),
-                bullet_list(facts), *blocks)
-    out = args.out
-    if out is None and not args.quick and args.only == list(ROWS):
-        out = RESULTS / f'local_attention_{slug(cpu_name())}_{today()}.md'
-    if out is None:
-        print('\n' + text)
-    else:
-        write_text(out, text)
-        print(f'written: {out}')
+    text = page(title('Local attention', args.quick), bullet_list(facts), *blocks)
+    finish(text, 'local_attention', args.out,
+           save=not args.quick and args.only == list(ROWS))
     return int(failed)
 
 

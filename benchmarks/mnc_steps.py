@@ -8,8 +8,6 @@ times one of mmdet's Cascade Mask R-CNN with two stages.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -17,19 +15,14 @@ from typing import Any, Dict, List, Optional, Sequence
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_measure import Clock, measure  # noqa: E402
-from bench_report import (  # noqa: E402
-    RESULTS,
-    ROOT,
-    bullet_list,
-    command_line,
-    cpu_name,
-    markdown_table,
-    page,
-    slug,
-    today,
-    versions,
-    versions_line,
-    write_text,
+from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
+from bench_rows import (  # noqa: E402
+    finish,
+    machine,
+    rows_parser,
+    run_row,
+    runs_text,
+    title,
 )
 from tqdm import tqdm  # noqa: E402
 
@@ -160,19 +153,6 @@ def work_on(row: Dict[str, Any]) -> Dict[str, Any]:
     return found
 
 
-def run_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """Measure one row in a fresh process; ``{'error': why}`` where it fails."""
-    threads = str(row['threads'])
-    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
-               PYTHONWARNINGS='ignore')
-    done = subprocess.run([sys.executable, __file__, '--row', json.dumps(row)],
-                          env=env, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return {'error': lines[-1] if lines else f'exit code {done.returncode}'}
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def cells(name: str, found: Dict[str, Any], base: Dict[str, Any]) -> List[str]:
     """Return the cells of a row."""
     if 'error' in found:
@@ -189,28 +169,17 @@ def cells(name: str, found: Dict[str, Any], base: Dict[str, Any]) -> List[str]:
             '-' if step['peak_mb'] is None else f'{step["peak_mb"]:.0f}',
             f'{infer["total"]["median"]:.3g}',
             '-' if infer['peak_mb'] is None else f'{infer["peak_mb"]:.0f}',
-            f'{step["runs"]} runs']
+            runs_text(step)]
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        prog='mnc_steps.py', description=__doc__.split('\n')[0])
-    p.add_argument('--threads', type=int, default=2, help='default: 2')
+    p = rows_parser('mnc_steps.py', __doc__, budget=40)
     p.add_argument('--size', type=int, nargs=2, default=[480, 640], metavar=('H', 'W'),
                    help='of the image (default: 480 640)')
     p.add_argument('--rois', type=int, default=128,
                    help='sampled an image, in every stage (default: 128)')
     p.add_argument('--objects', type=int, default=12, help='of the image (default: 12)')
-    p.add_argument('--repeats', type=int, default=7,
-                   help='timed runs of a row, at most (default: 7)')
-    p.add_argument('--budget', type=float, default=40, metavar='S',
-                   help='seconds for the timed runs of a row (default: 40)')
-    p.add_argument('--quick', action='store_true',
-                   help='a trial on a small image; the numbers mean nothing')
-    p.add_argument('--out', type=Path, metavar='FILE',
-                   help='where the table goes (default: benchmarks/results/, but '
-                   'nowhere with --quick)')
     p.add_argument('--row', help=argparse.SUPPRESS)
     return p
 
@@ -222,44 +191,29 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.
-    if load > 0.5:
-        print(f'warning: the machine is busy (load {load:.1f}): times will be too '
-              'long; measure again when it rests', file=sys.stderr)
-    size = [96, 128] if args.quick else list(args.size)
+    facts = machine('mnc_steps.py', args.threads, argv)
+    size, rois = ([96, 128], 16) if args.quick else (args.size, args.rois)
     lines, base, failed = [], None, False
     for name in tqdm(ROWS, unit='row'):
-        found = run_row(dict(
-            name=name, size=size, rois=16 if args.quick else args.rois,
+        found = run_row([__file__, '--row'], dict(
+            name=name, size=size, rois=rois,
             objects=args.objects, threads=args.threads, budget=args.budget,
             repeats=1 if args.quick else args.repeats))
         base = base or found
         failed |= 'error' in found
         lines.append(cells(name, found, base))
     text = page(
-        '# A training step' +
-        (' (a trial, the numbers mean nothing)' if args.quick else ''),
-        bullet_list([
-            f'device: {cpu_name()}, {os.cpu_count()} cores; {args.threads} threads',
-            f'versions: {versions_line(versions())}',
-            f'date: {today()}; load before the run: {load:.2f}',
-            f'command: `{command_line("benchmarks/mnc_steps.py", argv)}`',
+        title('A training step', args.quick),
+        bullet_list(facts + [
             f'ResNet-50 with a pyramid, 80 classes, an image of {size[0]}x{size[1]} with '
-            f'{args.objects} objects, {args.rois} sampled RoIs (in a later stage of MNC '
+            f'{args.objects} objects, {rois} sampled RoIs (in a later stage of MNC '
             'those and the true boxes), random weights, float32',
             '*step*: losses and their gradients; median, least and largest; *x*: times '
             'the first row; *peak*: resident memory above what was there before']),
         markdown_table(['', '>step s (least-most)', '>x', '>CPU s', '>x CPU',
                         '>peak MB', '>inference s', '>peak MB', 'remark'], lines),
         f'Target: *MNC, five stages* at most {TARGET} times the first row.')
-    out = args.out
-    if out is None and not args.quick:
-        out = RESULTS / f'mnc_steps_{slug(cpu_name())}_{today()}.md'
-    if out is None:
-        print('\n' + text)
-    else:
-        write_text(out, text)
-        print(f'written: {out}')
+    finish(text, 'mnc_steps', args.out, save=not args.quick)
     return int(failed)
 
 

@@ -5,9 +5,6 @@ On the CPU; every row in a process of its own. See benchmarks/README.md.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,23 +12,19 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench_report import (  # noqa: E402
-    RESULTS,
-    ROOT,
-    bullet_list,
-    command_line,
-    cpu_name,
-    markdown_table,
-    page,
-    slug,
-    today,
-    versions,
-    versions_line,
-    write_text,
+from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
+from bench_rows import (  # noqa: E402
+    finish,
+    machine,
+    rows_parser,
+    run_row,
+    runs_text,
+    title,
 )
 from region_plan import Row, fastest_rival, plan, select, size_text  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+WORKER = ROOT / 'benchmarks' / 'bench_worker.py'
 RIVALS = ('DAHead', 'NLHead', 'CCHead', 'OCRHead')
 #: What the CPU kernels of the default divergence and line are to reach on two
 #: cores: size -> (seconds or None, MB).
@@ -64,55 +57,19 @@ Result = Tuple[Row, Dict[str, Any]]
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        prog='region_ops.py', description=__doc__.split('\n')[0])
-    p.add_argument('--threads', type=int, default=2, help='default: 2')
+    p = rows_parser('region_ops.py', __doc__, budget=6,
+                    nowhere_with='--quick or --only')
     p.add_argument('--channels', type=int, nargs='+', default=[128],
                    help='widths of the heads (default: 128; the paper has 512)')
-    p.add_argument('--repeats', type=int, default=7,
-                   help='timed runs of a row, at most (default: 7)')
-    p.add_argument('--budget', type=float, default=6, metavar='S',
-                   help='seconds for the timed runs of a row (default: 6)')
     p.add_argument('--limit', type=float, default=150, metavar='S',
                    help='seconds after which a row is given up (default: 150)')
     p.add_argument('--only', nargs='+', default=[], metavar='PATTERN',
                    help='rows of these names; parts and shell patterns will do')
-    p.add_argument('--quick', action='store_true',
-                   help='a trial on small maps; the numbers mean nothing')
     p.add_argument('--slow', action='store_true',
                    help='also rows of minutes (torch on large regions); give '
                    'them a higher --limit')
     p.add_argument('--list', action='store_true', help='print the rows and stop')
-    p.add_argument('--out', type=Path, metavar='FILE',
-                   help='where the tables go (default: benchmarks/results/, but '
-                   'nowhere with --quick or --only)')
     return p
-
-
-def run_row(row: Row, limit: float) -> Dict[str, Any]:
-    """Measure one row in a fresh process.
-
-    Returns:
-        What ``bench_worker.py`` printed; ``{'error': why}`` where it died or
-        took longer than ``limit`` seconds.
-    """
-    threads = str(row['threads'])
-    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
-               PYTHONWARNINGS='ignore')
-    command = [sys.executable, str(ROOT / 'benchmarks' / 'bench_worker.py'),
-               json.dumps(row)]
-    try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True,
-                              timeout=limit)
-    except subprocess.TimeoutExpired:
-        return {'error': f'given up after {limit:g} s (--limit)'}
-    try:
-        return json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, json.JSONDecodeError):
-        lines = done.stderr.strip().splitlines()
-        why = f'killed by signal {-done.returncode}' if done.returncode < 0 \
-            else f'exit code {done.returncode}'
-        return {'error': why + (f': {lines[-1]}' if lines else '')}
 
 
 def seconds(found: Dict[str, float], spread: bool = False) -> str:
@@ -124,12 +81,6 @@ def seconds(found: Dict[str, float], spread: bool = False) -> str:
 def peak_text(result: Dict[str, Any]) -> str:
     """Return the peak memory in MB, '-' where it could not be measured."""
     return '-' if result['peak_mb'] is None else f'{result["peak_mb"]:.0f}'
-
-
-def runs_text(result: Dict[str, Any]) -> str:
-    """Return how many runs were timed."""
-    count = result['runs']
-    return '1 run' if count == 1 else f'{count} runs'
 
 
 def region_cells(row: Row, answer: Dict[str, Any]) -> List[str]:
@@ -253,43 +204,24 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for row in rows:
         row.update(threads=args.threads, budget=args.budget,
                    repeats=args.repeats)
-    out = args.out
-    if out is None and not args.quick and not args.only:
-        out = RESULTS / f'region_ops_{slug(cpu_name())}_{today()}.md'
-    facts, started = environment(args, argv), time.perf_counter()
-    print(bullet_list(facts))
-    results: List[Result] = []
-    with tqdm(rows, unit='row', smoothing=0) as bar:
-        for row in bar:
-            results.append((row, run_row(row, args.limit)))
-            bar.write(progress_line(*results[-1]))
-    facts.append(f'took: {(time.perf_counter() - started) / 60:.1f} minutes')
-    text = page('# Regions, membership and heads' +
-                (' (a trial, the numbers mean nothing)' if args.quick else ''),
-                bullet_list(facts), *tables(results))
-    if out is None:
-        print('\n' + text)
-    else:
-        write_text(out, text)
-        print(f'written: {out}')
-    return int(any('error' in answer for _, answer in results))
-
-
-def environment(args: argparse.Namespace, argv: Sequence[str]) -> List[str]:
-    """Return the facts at the head of the page; warn on a busy machine."""
-    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.
-    if load > 0.5:
-        print(f'warning: the machine is busy (load {load:.1f}): times will be '
-              'too long; measure again when it rests', file=sys.stderr)
-    return [
-        f'device: {cpu_name()}, {os.cpu_count()} cores; {args.threads} threads',
-        f'versions: {versions_line(versions())}',
-        f'date: {today()}; load before the run: {load:.2f}',
-        f'command: `{command_line("benchmarks/region_ops.py", argv)}`',
+    started = time.perf_counter()
+    facts = [
+        *machine('region_ops.py', args.threads, argv),
         f'timed runs: at most {args.repeats} after a warm-up, or as many as fit '
         f'into {args.budget:g} s (where one does not: that one); the median, and '
         'the least and largest',
     ]
+    print(bullet_list(facts))
+    results: List[Result] = []
+    with tqdm(rows, unit='row', smoothing=0) as bar:
+        for row in bar:
+            results.append((row, run_row([str(WORKER)], row, args.limit)))
+            bar.write(progress_line(*results[-1]))
+    facts.append(f'took: {(time.perf_counter() - started) / 60:.1f} minutes')
+    text = page(title('Regions, membership and heads', args.quick),
+                bullet_list(facts), *tables(results))
+    finish(text, 'region_ops', args.out, save=not args.quick and not args.only)
+    return int(any('error' in answer for _, answer in results))
 
 
 if __name__ == '__main__':

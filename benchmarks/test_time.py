@@ -7,8 +7,6 @@ initial weights of a config.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,19 +15,8 @@ from typing import Any, Dict, List, Optional, Sequence
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_measure import measure  # noqa: E402
-from bench_report import (  # noqa: E402
-    RESULTS,
-    bullet_list,
-    command_line,
-    cpu_name,
-    markdown_table,
-    page,
-    slug,
-    today,
-    versions,
-    versions_line,
-    write_text,
-)
+from bench_report import bullet_list, markdown_table, page  # noqa: E402
+from bench_rows import finish, machine, rows_parser, run_row, title  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 CONFIG = 'configs/ranet/ranet_r18-d16_1xb4-600i_camvid-360x480.py'
@@ -85,19 +72,7 @@ def work_on(row: Dict[str, Any]) -> Dict[str, Any]:
             assert test('image').shape[-2:] == (height, width)
 
         test('small')  # numba may compile, and that takes memory too
-        return measure(step, row['budget'], 5)
-
-
-def run_row(row: Dict[str, Any]) -> Dict[str, Any]:
-    """Measure a row in a process of its own."""
-    threads = str(row['threads'])
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', __file__, '--row', json.dumps(row)],
-        capture_output=True, text=True,
-        env=dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads))
-    if done.returncode:
-        return dict(error=(done.stderr.strip().splitlines() or ['no output'])[-1])
-    return json.loads(done.stdout.splitlines()[-1])
+        return measure(step, row['budget'], row['repeats'])
 
 
 def cells(name: str, found: Dict[str, Any], views: int) -> List[str]:
@@ -111,18 +86,13 @@ def cells(name: str, found: Dict[str, Any], views: int) -> List[str]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(prog='test_time.py',
-                                description=__doc__.split('\n')[0])
+    p = rows_parser('test_time.py', __doc__, budget=20, threads=1, repeats=5,
+                    nowhere_with='--quick or --only')
     p.add_argument('--config', default=CONFIG, help='of mmseg (default: %(default)s)')
-    p.add_argument('--size', type=int, nargs=2, default=(360, 480), metavar=('H', 'W'),
+    p.add_argument('--size', type=int, nargs=2, default=[360, 480], metavar=('H', 'W'),
                    help='of the image (default: 360 480)')
     p.add_argument('--only', nargs='+', choices=list(ROWS), default=list(ROWS),
                    metavar='ROW', help='these rows (default: all)')
-    p.add_argument('--threads', type=int, default=1, help='default: 1')
-    p.add_argument('--budget', type=float, default=20, metavar='S',
-                   help='seconds for the timed runs of a row (default: 20)')
-    p.add_argument('--out', type=Path, metavar='FILE',
-                   help='where the table goes (default: benchmarks/results/)')
     p.add_argument('--row', help=argparse.SUPPRESS)
     return p
 
@@ -134,13 +104,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    height, width = args.size
-    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.
+    height, width = [64, 96] if args.quick else args.size
     facts = [
-        f'device: {cpu_name()}, {os.cpu_count()} cores; {args.threads} threads',
-        f'versions: {versions_line(versions())}',
-        f'date: {today()}; load before the run: {load:.2f}',
-        f'command: `{command_line("benchmarks/test_time.py", argv)}`',
+        *machine('test_time.py', args.threads, argv),
         f'{Path(args.config).stem}, initial weights, one image of {height} x {width}; '
         f'windows of {height // 2} x {width // 2}, strides {height // 3} and '
         f'{width // 3}; scales {", ".join(map(str, SCALES))}',
@@ -148,16 +114,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     ]
     lines, failed = [], False
     for name in tqdm(args.only, unit='row'):
-        found = run_row(dict(name=name, config=args.config, size=list(args.size),
-                             threads=args.threads, budget=args.budget))
+        found = run_row([__file__, '--row'], dict(
+            name=name, config=args.config, size=[height, width], threads=args.threads,
+            budget=args.budget, repeats=1 if args.quick else args.repeats))
         failed |= 'error' in found
         _, scales, flip = ROWS[name]
         lines.append(cells(name, found, len(scales) * (1 + flip)))
-    text = page('# Settings of a test', bullet_list(facts), markdown_table(
-        ['', '>views', '>s an image', '>peak MB', '>timed runs'], lines))
-    out = args.out or RESULTS / f'test_time_{slug(cpu_name())}_{today()}.md'
-    write_text(out, text)
-    print(f'written: {out}')
+    table = markdown_table(
+        ['', '>views', '>s an image', '>peak MB', '>timed runs'], lines)
+    text = page(title('Settings of a test', args.quick), bullet_list(facts), table)
+    finish(text, 'test_time', args.out,
+           save=not args.quick and args.only == list(ROWS))
     return int(failed)
 
 

@@ -234,8 +234,8 @@ def test_a_row_that_fails_says_why():
         assert 'fpga' in bench_worker.measure_row(row)['error']
     finally:
         torch.set_num_threads(threads)
-    assert 'given up after 0.01 s' in region_ops.run_row(row, 0.01)['error']
-    dead = region_ops.run_row(dict(row, threads='none'), 100)['error']
+    dead = region_ops.run_row(
+        [str(region_ops.WORKER)], dict(row, threads='none'), 100)['error']
     assert dead.startswith('exit code 1')
 
 
