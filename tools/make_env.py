@@ -198,8 +198,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.time()
-    held = lock(env)
+    held = None
     try:
+        held = lock(env)
         if not arguments.force and is_ready(ROOT, env, arguments.stack):
             return 0  # built by the one that was waited for
         (env / STAMP).unlink(missing_ok=True)
@@ -214,7 +215,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print('\ninterrupted; the same command goes on from here', file=sys.stderr)
         return 130
     finally:
-        held.close()
+        if held is not None:
+            held.close()
         signal.signal(signal.SIGTERM, before)
     print(f'{env} is ready (stack {arguments.stack}), {time.time() - started:.0f} s')
     return 0

@@ -289,6 +289,16 @@ def test_stamp_is_written_after_the_last_step_alone(checkout, env, monkeypatch, 
     assert not list(env.glob('*.part'))
 
 
+def test_ctrl_c_while_another_builds_is_told(checkout, env, monkeypatch, capsys):
+    def waiting(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(make_env, 'ROOT', checkout)
+    monkeypatch.setattr(make_env, 'lock', waiting)
+    assert make_env.main(['--force']) == 130
+    assert 'goes on from here' in capsys.readouterr().err
+
+
 def test_environment_of_another_python_is_left_alone(checkout, env, monkeypatch, capsys):
     """A user's own .venv is never emptied."""
     monkeypatch.setattr(make_env, 'ROOT', checkout)
