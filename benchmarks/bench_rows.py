@@ -25,7 +25,7 @@ BUSY = 0.5
 
 def rows_parser(program: str, doc: str, budget: float, threads: int = 2,
                 repeats: int = 7,
-                nowhere_with: str = '--quick') -> argparse.ArgumentParser:
+                unsaved_with: str = '--quick') -> argparse.ArgumentParser:
     """Return a parser with the options that every such program has.
 
     Args:
@@ -34,7 +34,7 @@ def rows_parser(program: str, doc: str, budget: float, threads: int = 2,
         budget: Default seconds for the timed runs of a row.
         threads: Default number of threads.
         repeats: Default number of timed runs of a row, at most.
-        nowhere_with: The options with which no table is saved.
+        unsaved_with: The options with which no table is saved.
     """
     p = argparse.ArgumentParser(prog=program, description=doc.split('\n')[0])
     p.add_argument('--threads', type=int, default=threads,
@@ -44,10 +44,11 @@ def rows_parser(program: str, doc: str, budget: float, threads: int = 2,
     p.add_argument('--budget', type=float, default=budget, metavar='S',
                    help='seconds for the timed runs of a row (default: %(default)g)')
     p.add_argument('--quick', action='store_true',
-                   help='a trial on small maps; the numbers mean nothing')
+                   help='a trial at small sizes, whatever others are asked for; the '
+                   'numbers mean nothing')
     p.add_argument('--out', type=Path, metavar='FILE',
-                   help='where the tables go (default: benchmarks/results/, but '
-                   f'nowhere with {nowhere_with})')
+                   help='where the page goes (default: benchmarks/results/, but '
+                   f'nowhere with {unsaved_with})')
     return p
 
 
@@ -61,25 +62,27 @@ def run_row(command: Sequence[str], row: Dict[str, Any],
         limit: Seconds after which it is given up; None: never.
 
     Returns:
-        The JSON of the last line that the process prints; ``{'error': why}`` where it
-        died or took too long.
+        The dict, in JSON, of the last line that the process prints; ``{'error': why}``
+        where it died or took too long.
     """
     threads = str(row['threads'])
     env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads,
                PYTHONWARNINGS='ignore')
-    env.pop('SEGAWARE_MM_IMPL', None)  # a row names its own
     try:
         done = subprocess.run([sys.executable, *command, json.dumps(row)], env=env,
                               capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        return {'error': f'given up after {limit:g} s (--limit)'}
+        return {'error': f'given up after {limit:g} s'}
     try:
-        return json.loads(done.stdout.splitlines()[-1])
+        found = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
-        lines = done.stderr.strip().splitlines()
-        why = f'killed by signal {-done.returncode}' if done.returncode < 0 \
-            else f'exit code {done.returncode}'
-        return {'error': why + (f': {lines[-1]}' if lines else '')}
+        found = None
+    if done.returncode == 0 and isinstance(found, dict):
+        return found
+    lines = done.stderr.strip().splitlines()
+    why = f'killed by signal {-done.returncode}' if done.returncode < 0 \
+        else f'exit code {done.returncode}'
+    return {'error': why + (f': {lines[-1]}' if lines else '')}
 
 
 def machine(program: str, threads: int, argv: Sequence[str]) -> List[str]:
@@ -107,17 +110,21 @@ def title(text: str, quick: bool) -> str:
     return f'# {text}' + (' (a trial, the numbers mean nothing)' if quick else '')
 
 
-def finish(text: str, stem: str, out: Optional[Path], save: bool) -> None:
-    """Write a page to ``out``, or to its place in results; else print it.
+def place(stem: str, out: Optional[Path], save: bool) -> Optional[Path]:
+    """Return where a page goes; to be asked before the rows, whose date it has.
 
     Args:
-        text: The page.
         stem: The first part of its name in ``benchmarks/results/``.
         out: The file asked for.
         save: Whether it is to be saved where no file was asked for.
     """
     if out is None and save:
-        out = RESULTS / f'{stem}_{slug(cpu_name())}_{today()}.md'
+        return RESULTS / f'{stem}_{slug(cpu_name())}_{today()}.md'
+    return out
+
+
+def finish(text: str, out: Optional[Path]) -> None:
+    """Write a page to ``out``; where that is None, print it."""
     if out is None:
         print('\n' + text)
     else:

@@ -7,6 +7,7 @@ masked convolution is to take at most 1.7 times the time of ``F.conv2d``.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -18,6 +19,7 @@ from bench_report import bullet_list, markdown_table, page  # noqa: E402
 from bench_rows import (  # noqa: E402
     finish,
     machine,
+    place,
     rows_parser,
     run_row,
     runs_text,
@@ -118,7 +120,7 @@ def cells(row: Dict[str, Any], found: Dict[str, Any],
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = rows_parser('local_attention.py', __doc__, budget=10, repeats=9,
-                    nowhere_with='--quick or --only')
+                    unsaved_with='--quick or --only')
     p.add_argument('--only', nargs='+', choices=list(ROWS), default=list(ROWS),
                    help='these works (default: all)')
     p.add_argument('--row', help=argparse.SUPPRESS)
@@ -130,8 +132,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = parser().parse_args(argv)
     if args.row:
+        os.environ.pop('SEGAWARE_MM_IMPL', None)  # a row names its own
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
+    out = place('local_attention', args.out,
+                save=not args.quick and args.only == list(ROWS))
     facts = [
         *machine('local_attention.py', args.threads, argv),
         'forward and backward to all inputs, one image, float32; median, least and '
@@ -156,8 +161,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             if work == 'conv':
                 blocks.append(f'Target: *tap* below {TARGET} times `F.conv2d`.')
     text = page(title('Local attention', args.quick), bullet_list(facts), *blocks)
-    finish(text, 'local_attention', args.out,
-           save=not args.quick and args.only == list(ROWS))
+    finish(text, out)
     return int(failed)
 
 

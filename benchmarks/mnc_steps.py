@@ -19,6 +19,7 @@ from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
 from bench_rows import (  # noqa: E402
     finish,
     machine,
+    place,
     rows_parser,
     run_row,
     runs_text,
@@ -191,6 +192,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
+    out = place('mnc_steps', args.out, save=not args.quick)
     facts = machine('mnc_steps.py', args.threads, argv)
     size, rois = ([96, 128], 16) if args.quick else (args.size, args.rois)
     lines, base, failed = [], None, False
@@ -213,7 +215,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         markdown_table(['', '>step s (least-most)', '>x', '>CPU s', '>x CPU',
                         '>peak MB', '>inference s', '>peak MB', 'remark'], lines),
         f'Target: *MNC, five stages* at most {TARGET} times the first row.')
-    finish(text, 'mnc_steps', args.out, save=not args.quick)
+    finish(text, out)
     return int(failed)
 
 

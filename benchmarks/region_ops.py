@@ -16,6 +16,7 @@ from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
 from bench_rows import (  # noqa: E402
     finish,
     machine,
+    place,
     rows_parser,
     run_row,
     runs_text,
@@ -58,7 +59,7 @@ Result = Tuple[Row, Dict[str, Any]]
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = rows_parser('region_ops.py', __doc__, budget=6,
-                    nowhere_with='--quick or --only')
+                    unsaved_with='--quick or --only')
     p.add_argument('--channels', type=int, nargs='+', default=[128],
                    help='widths of the heads (default: 128; the paper has 512)')
     p.add_argument('--limit', type=float, default=150, metavar='S',
@@ -204,6 +205,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for row in rows:
         row.update(threads=args.threads, budget=args.budget,
                    repeats=args.repeats)
+    out = place('region_ops', args.out, save=not args.quick and not args.only)
     started = time.perf_counter()
     facts = [
         *machine('region_ops.py', args.threads, argv),
@@ -220,7 +222,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     facts.append(f'took: {(time.perf_counter() - started) / 60:.1f} minutes')
     text = page(title('Regions, membership and heads', args.quick),
                 bullet_list(facts), *tables(results))
-    finish(text, 'region_ops', args.out, save=not args.quick and not args.only)
+    finish(text, out)
     return int(any('error' in answer for _, answer in results))
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_measure import measure  # noqa: E402
 from bench_report import bullet_list, markdown_table, page  # noqa: E402
-from bench_rows import finish, machine, rows_parser, run_row, title  # noqa: E402
+from bench_rows import finish, machine, place, rows_parser, run_row, title  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 CONFIG = 'configs/ranet/ranet_r18-d16_1xb4-600i_camvid-360x480.py'
@@ -87,7 +87,7 @@ def cells(name: str, found: Dict[str, Any], views: int) -> List[str]:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = rows_parser('test_time.py', __doc__, budget=20, threads=1, repeats=5,
-                    nowhere_with='--quick or --only')
+                    unsaved_with='--quick or --only')
     p.add_argument('--config', default=CONFIG, help='of mmseg (default: %(default)s)')
     p.add_argument('--size', type=int, nargs=2, default=[360, 480], metavar=('H', 'W'),
                    help='of the image (default: 360 480)')
@@ -104,6 +104,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
+    out = place('test_time', args.out,
+                save=not args.quick and args.only == list(ROWS))
     height, width = [64, 96] if args.quick else args.size
     facts = [
         *machine('test_time.py', args.threads, argv),
@@ -123,8 +125,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     table = markdown_table(
         ['', '>views', '>s an image', '>peak MB', '>timed runs'], lines)
     text = page(title('Settings of a test', args.quick), bullet_list(facts), table)
-    finish(text, 'test_time', args.out,
-           save=not args.quick and args.only == list(ROWS))
+    finish(text, out)
     return int(failed)
 
 

@@ -68,6 +68,7 @@ PARTS = (
     'segaware_mm.segaware.vgg_taps',
     'segaware_mm.submission.image_dataset',
     'segaware_mm.submission.metric',
+    'segaware_mm.transfernet.atrous_resnet',
     'segaware_mm.transfernet.deconvnet_head',
     'segaware_mm.transfernet.dense_crf',
     'segaware_mm.transfernet.fcn_skip_head',

@@ -217,7 +217,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     finally:
         if held is not None:
             held.close()
-        signal.signal(signal.SIGTERM, before)
+        if before is not None:  # None: set by other code than Python's
+            signal.signal(signal.SIGTERM, before)
     print(f'{env} is ready (stack {arguments.stack}), {time.time() - started:.0f} s')
     return 0
 

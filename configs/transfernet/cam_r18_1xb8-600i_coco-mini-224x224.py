@@ -1,7 +1,7 @@
 """Class activation maps on a few hundred COCO images, by image labels: a baseline (ours).
 
 The backbone, data, schedule and labels of TransferNet's config; no mask is used. The
-linear layer learns fast: the mean features of images differ by 0.04 only.
+linear layer has 30 times the rate: mean features of images differ by 0.04 only.
 """
 _base_ = './transfernet_r18_1xb8-600i_coco-mini-224x224.py'
 

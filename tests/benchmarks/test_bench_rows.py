@@ -22,27 +22,29 @@ ROW = dict(threads=1)
     ('raise ValueError("no map")', dict(error='exit code 1: ValueError: no map')),
     ('import os; os.kill(os.getpid(), 9)', dict(error='killed by signal 9')),
     ('pass', dict(error='exit code 0')),
-    ('import time; time.sleep(60)', dict(error='given up after 1 s (--limit)')),
+    ('print(3)', dict(error='exit code 0')),
+    ('print(\'{"x": 1}\'); raise SystemExit(3)', dict(error='exit code 3')),
+    ('import time; time.sleep(60)', dict(error='given up after 1 s')),
 ])
 def test_a_row_is_measured_or_says_why_not(code, found):
     assert bench_rows.run_row(['-c', code], ROW, 1 if 'sleep' in code else 60) == found
 
 
-def test_a_row_has_its_threads_and_chooses_its_implementation(monkeypatch):
+def test_a_row_has_its_threads_and_the_implementation_asked_for(monkeypatch):
     monkeypatch.setenv('SEGAWARE_MM_IMPL', 'torch')
-    code = 'import json, os, sys; print(json.dumps([json.loads(sys.argv[1]), ' \
-        'os.environ["OMP_NUM_THREADS"], "SEGAWARE_MM_IMPL" in os.environ]))'
-    assert bench_rows.run_row(['-c', code], dict(threads=3)) == [
-        dict(threads=3), '3', False]
+    code = 'import json, os, sys; print(json.dumps(dict(row=json.loads(sys.argv[1]), ' \
+        'omp=os.environ["OMP_NUM_THREADS"], impl=os.environ["SEGAWARE_MM_IMPL"])))'
+    assert bench_rows.run_row(['-c', code], dict(threads=3)) == dict(
+        row=dict(threads=3), omp='3', impl='torch')
 
 
 def test_a_page_goes_where_it_is_asked_to(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench_rows, 'RESULTS', tmp_path)
-    bench_rows.finish('text\n', 'stem', None, save=False)
+    bench_rows.finish('text\n', bench_rows.place('stem', None, save=False))
     assert 'text' in capsys.readouterr().out and not list(tmp_path.iterdir())
-    bench_rows.finish('text\n', 'stem', tmp_path / 'mine.md', save=False)
+    bench_rows.finish('text\n', bench_rows.place('stem', tmp_path / 'mine.md', False))
     assert (tmp_path / 'mine.md').read_text() == 'text\n'
-    bench_rows.finish('text\n', 'stem', None, save=True)
+    bench_rows.finish('text\n', bench_rows.place('stem', None, save=True))
     assert len(list(tmp_path.glob('stem_*.md'))) == 1
 
 

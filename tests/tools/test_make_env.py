@@ -295,7 +295,12 @@ def test_ctrl_c_while_another_builds_is_told(checkout, env, monkeypatch, capsys)
 
     monkeypatch.setattr(make_env, 'ROOT', checkout)
     monkeypatch.setattr(make_env, 'lock', waiting)
-    assert make_env.main(['--force']) == 130
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = make_env.main(['--force'])
+    except KeyboardInterrupt:
+        pytest.fail('Ctrl-C went through')
+    assert code == 130 and signal.getsignal(signal.SIGTERM) is before
     assert 'goes on from here' in capsys.readouterr().err
 
 

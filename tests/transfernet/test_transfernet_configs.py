@@ -111,11 +111,49 @@ def test_small_networks_learn_masks_and_labels(name):
                for p in model.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize('name, rates', [
+    (SMALL[0], {'decode_head.attention': 3, 'decode_head.classifier': 3}),
+    (BOUNDS[2], {'label_layer': 30})])
+def test_photographs_keep_the_features_of_imagenet(name, rates):
+    """Nothing of the encoder changes in a step; the layers of labels learn faster."""
+    from mmengine.optim import build_optim_wrapper
+    cfg = load(name)
+    encoder = cfg.model.backbone.get('backbone', cfg.model.backbone)
+    encoder.init_cfg = None
+    model = build(cfg, 'cpu')
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    found = {id(p): group['lr'] for group in wrapper.param_groups
+             for p in group['params']}
+    left = set(rates)
+    for key, p in model.named_parameters():
+        begins = [one for one in rates if key.startswith(f'{one}.')]
+        left -= set(begins)
+        if p.requires_grad:
+            rate = rates[begins[0]] if begins else 1
+            assert found[id(p)] == pytest.approx(1e-3 * rate)
+    assert not left
+    before = {key: one.clone() for key, one in model.backbone.state_dict().items()}
+    model.train()
+    model.backbone(torch.randn(2, 3, 64, 64))
+    assert not any(p.requires_grad for p in model.backbone.parameters())
+    for key, one in model.backbone.state_dict().items():
+        assert torch.equal(one, before[key]), key
+
+
 @pytest.mark.parametrize('name', BOUNDS)
 def test_rows_of_a_table_differ_in_what_they_say_alone(name):
-    """The same backbone, batch, schedule and validation; masks of all, or of none."""
+    """The same backbone, batch, schedule and validation; masks of all, or of none.
+
+    Rates of the layers that are not shared may differ.
+    """
     ours = load('transfernet_' + name.split('_', 1)[1])
     other = load(name)
+    if name.startswith('cam'):
+        for cfg in (ours, other):
+            for part in ('attention', 'classifier'):
+                cfg.optim_wrapper.paramwise_cfg.custom_keys.pop(
+                    f'decode_head.{part}', None)
+        other.optim_wrapper.paramwise_cfg.custom_keys.pop('label_layer', None)
     for key in ('train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader',
                 'val_evaluator', 'randomness'):
         assert ours[key] == other[key], key
