@@ -31,7 +31,7 @@ class AtrousResNet(ResNet):
         output_stride (int): 4 or a multiple; strides of stages that would go beyond are
             taken away.
         **kwargs: As of ``ResNet``; ``strides`` are those that the weights were trained
-            with.
+            with, (1, 2, 2, 2) by default.
 
     Raises:
         TypeError, ValueError: ``output_stride`` is out of its range, or an option cannot
@@ -43,7 +43,9 @@ class AtrousResNet(ResNet):
         if output_stride % STEM_STRIDE:
             raise ValueError(f'output_stride is {output_stride}; a multiple of '
                              f'{STEM_STRIDE}, the stride of the stem, is wanted.')
-        kwargs.setdefault('dilations', (1, ) * len(kwargs.get('strides', (1, 2, 2, 2))))
+        stages = kwargs.get('num_stages', 4)
+        kwargs.setdefault('strides', (1, 2, 2, 2)[:stages])
+        kwargs.setdefault('dilations', (1, ) * stages)
         if any(rate != 1 for rate in kwargs['dilations']):
             raise ValueError(f'dilations are {kwargs["dilations"]}; leave them out, '
                              'output_stride decides.')
