@@ -12,7 +12,7 @@ DATA = {
 #: Data sets whose validation has the source classes too.
 WITH_SOURCE = ('scenes', )
 #: Thresholds of activation maps; the best one on the validation images is taken.
-CAM_THRESHOLDS = (0., .05, .1, .2, .3, .4, .5, .6)
+CAM_THRESHOLDS = (0., .05, .1, .2, .3, .4, .5, .6, .7)
 
 
 def _rows(data: str) -> Tuple[Row, ...]:

@@ -83,7 +83,8 @@ def test_tests_run_once_and_the_best_threshold_is_taken(tmp_path, monkeypatch):
     assert details['threshold'] == .4 and details['given'][TARGET] == 50
     assert details['found'][TARGET] == 30
     assert len(asked) == len(CAM_THRESHOLDS) + 1
-    assert asked[0][-2:] == ['model.label_source=gt', 'model.cam_thr=0.2']
+    assert asked[0][-2:] == ['model.label_source=gt',
+                             f'model.cam_thr={CAM_THRESHOLDS[0]}']
     made.details(test, 1200)
     assert len(asked) == len(CAM_THRESHOLDS) + 1  # not again
 
