@@ -14,17 +14,9 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bench_rows  # noqa: E402
 from bench_measure import Clock, measure  # noqa: E402
 from bench_report import bullet_list, markdown_table, page  # noqa: E402
-from bench_rows import (  # noqa: E402
-    finish,
-    machine,
-    place,
-    rows_parser,
-    run_row,
-    runs_text,
-    title,
-)
 from tqdm import tqdm  # noqa: E402
 
 #: Times the time of F.conv2d that the masked convolution may take.
@@ -114,13 +106,13 @@ def cells(row: Dict[str, Any], found: Dict[str, Any],
     return [row['rival'], f'{found["parts.forward"]["median"]:.3g}',
             f'{total["median"]:.3g} ({total["min"]:.3g}-{total["max"]:.3g})',
             ratios[0], f'{cpu["median"]:.3g}', ratios[1],
-            '-' if peak is None else f'{peak:.0f}', runs_text(found)]
+            '-' if peak is None else f'{peak:.0f}', bench_rows.runs_text(found)]
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = rows_parser('local_attention.py', __doc__, budget=10, repeats=9,
-                    unsaved_with='--quick or --only')
+    p = bench_rows.rows_parser('local_attention.py', __doc__, budget=10, repeats=9,
+                               unsaved_with='--quick or --only')
     p.add_argument('--only', nargs='+', choices=list(ROWS), default=list(ROWS),
                    help='these works (default: all)')
     p.add_argument('--row', help=argparse.SUPPRESS)
@@ -135,10 +127,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         os.environ.pop('SEGAWARE_MM_IMPL', None)  # a row names its own
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    out = place('local_attention', args.out,
-                save=not args.quick and args.only == list(ROWS))
+    out = bench_rows.place('local_attention', args.out,
+                           save=not args.quick and args.only == list(ROWS))
     facts = [
-        *machine('local_attention.py', args.threads, argv),
+        *bench_rows.machine('local_attention.py', args.threads, argv),
         'forward and backward to all inputs, one image, float32; median, least and '
         'largest; *x*: times the first row of the table',
     ]
@@ -150,7 +142,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             for rival in ROWS[work]:
                 row = dict(work=work, rival=rival, size=size, threads=args.threads,
                            budget=args.budget, repeats=2 if args.quick else args.repeats)
-                found = run_row([__file__, '--row'], row)
+                found = bench_rows.run_row([__file__, '--row'], row)
                 base = base or found
                 failed |= 'error' in found
                 lines.append(cells(row, found, base))
@@ -160,8 +152,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                  '>peak MB', 'remark'], lines)]
             if work == 'conv':
                 blocks.append(f'Target: *tap* below {TARGET} times `F.conv2d`.')
-    text = page(title('Local attention', args.quick), bullet_list(facts), *blocks)
-    finish(text, out)
+    title = bench_rows.title('Local attention', args.quick)
+    text = page(title, bullet_list(facts), *blocks)
+    bench_rows.finish(text, out)
     return int(failed)
 
 

@@ -14,17 +14,9 @@ from typing import Any, Dict, List, Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bench_rows  # noqa: E402
 from bench_measure import Clock, measure  # noqa: E402
 from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
-from bench_rows import (  # noqa: E402
-    finish,
-    machine,
-    place,
-    rows_parser,
-    run_row,
-    runs_text,
-    title,
-)
 from tqdm import tqdm  # noqa: E402
 
 #: Times the step of the first row that a step of 'mnc' may take.
@@ -170,12 +162,12 @@ def cells(name: str, found: Dict[str, Any], base: Dict[str, Any]) -> List[str]:
             '-' if step['peak_mb'] is None else f'{step["peak_mb"]:.0f}',
             f'{infer["total"]["median"]:.3g}',
             '-' if infer['peak_mb'] is None else f'{infer["peak_mb"]:.0f}',
-            runs_text(step)]
+            bench_rows.runs_text(step)]
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = rows_parser('mnc_steps.py', __doc__, budget=40)
+    p = bench_rows.rows_parser('mnc_steps.py', __doc__, budget=40)
     p.add_argument('--size', type=int, nargs=2, default=[480, 640], metavar=('H', 'W'),
                    help='of the image (default: 480 640)')
     p.add_argument('--rois', type=int, default=128,
@@ -192,12 +184,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    out = place('mnc_steps', args.out, save=not args.quick)
-    facts = machine('mnc_steps.py', args.threads, argv)
+    out = bench_rows.place('mnc_steps', args.out, save=not args.quick)
+    facts = bench_rows.machine('mnc_steps.py', args.threads, argv)
     size, rois = ([96, 128], 16) if args.quick else (args.size, args.rois)
     lines, base, failed = [], None, False
     for name in tqdm(ROWS, unit='row'):
-        found = run_row([__file__, '--row'], dict(
+        found = bench_rows.run_row([__file__, '--row'], dict(
             name=name, size=size, rois=rois,
             objects=args.objects, threads=args.threads, budget=args.budget,
             repeats=1 if args.quick else args.repeats))
@@ -205,7 +197,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         failed |= 'error' in found
         lines.append(cells(name, found, base))
     text = page(
-        title('A training step', args.quick),
+        bench_rows.title('A training step', args.quick),
         bullet_list(facts + [
             f'ResNet-50 with a pyramid, 80 classes, an image of {size[0]}x{size[1]} with '
             f'{args.objects} objects, {rois} sampled RoIs (in a later stage of MNC '
@@ -215,7 +207,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         markdown_table(['', '>step s (least-most)', '>x', '>CPU s', '>x CPU',
                         '>peak MB', '>inference s', '>peak MB', 'remark'], lines),
         f'Target: *MNC, five stages* at most {TARGET} times the first row.')
-    finish(text, out)
+    bench_rows.finish(text, out)
     return int(failed)
 
 

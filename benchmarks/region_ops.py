@@ -12,16 +12,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bench_rows  # noqa: E402
 from bench_report import ROOT, bullet_list, markdown_table, page  # noqa: E402
-from bench_rows import (  # noqa: E402
-    finish,
-    machine,
-    place,
-    rows_parser,
-    run_row,
-    runs_text,
-    title,
-)
 from region_plan import Row, fastest_rival, plan, select, size_text  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -58,8 +50,8 @@ Result = Tuple[Row, Dict[str, Any]]
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = rows_parser('region_ops.py', __doc__, budget=6,
-                    unsaved_with='--quick or --only')
+    p = bench_rows.rows_parser('region_ops.py', __doc__, budget=6,
+                               unsaved_with='--quick or --only')
     p.add_argument('--channels', type=int, nargs='+', default=[128],
                    help='widths of the heads (default: 128; the paper has 512)')
     p.add_argument('--limit', type=float, default=150, metavar='S',
@@ -96,7 +88,7 @@ def region_cells(row: Row, answer: Dict[str, Any]) -> List[str]:
         f'{r["regions"]}', f'{r["largest"]}', f'{100 * r["pairs"]:.1f} %',
         seconds(r['parts.regions']), seconds(r['parts.membership']),
         seconds(r['parts.backward']), seconds(r['total'], True), peak_text(r),
-        remark or runs_text(r)]
+        remark or bench_rows.runs_text(r)]
 
 
 def head_cells(row: Row, answer: Dict[str, Any],
@@ -116,7 +108,7 @@ def head_cells(row: Row, answer: Dict[str, Any],
         f'{r["params"]:.2f}', seconds(r['parts.forward']),
         seconds(r['parts.backward']), seconds(r['total'], True),
         ratio(r['total']['median'], 'time'), peak_text(r),
-        ratio(r['peak_mb'], 'memory'), runs_text(r)]
+        ratio(r['peak_mb'], 'memory'), bench_rows.runs_text(r)]
 
 
 def target_lines(results: Sequence[Result]) -> List[str]:
@@ -205,10 +197,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for row in rows:
         row.update(threads=args.threads, budget=args.budget,
                    repeats=args.repeats)
-    out = place('region_ops', args.out, save=not args.quick and not args.only)
+    out = bench_rows.place('region_ops', args.out, save=not args.quick and not args.only)
     started = time.perf_counter()
     facts = [
-        *machine('region_ops.py', args.threads, argv),
+        *bench_rows.machine('region_ops.py', args.threads, argv),
         f'timed runs: at most {args.repeats} after a warm-up, or as many as fit '
         f'into {args.budget:g} s (where one does not: that one); the median, and '
         'the least and largest',
@@ -217,12 +209,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     results: List[Result] = []
     with tqdm(rows, unit='row', smoothing=0) as bar:
         for row in bar:
-            results.append((row, run_row([str(WORKER)], row, args.limit)))
+            results.append((row, bench_rows.run_row([str(WORKER)], row, args.limit)))
             bar.write(progress_line(*results[-1]))
     facts.append(f'took: {(time.perf_counter() - started) / 60:.1f} minutes')
-    text = page(title('Regions, membership and heads', args.quick),
+    text = page(bench_rows.title('Regions, membership and heads', args.quick),
                 bullet_list(facts), *tables(results))
-    finish(text, out)
+    bench_rows.finish(text, out)
     return int(any('error' in answer for _, answer in results))
 
 

@@ -14,9 +14,9 @@ from typing import Any, Dict, List, Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bench_rows  # noqa: E402
 from bench_measure import measure  # noqa: E402
 from bench_report import bullet_list, markdown_table, page  # noqa: E402
-from bench_rows import finish, machine, place, rows_parser, run_row, title  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 CONFIG = 'configs/ranet/ranet_r18-d16_1xb4-600i_camvid-360x480.py'
@@ -86,8 +86,8 @@ def cells(name: str, found: Dict[str, Any], views: int) -> List[str]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    p = rows_parser('test_time.py', __doc__, budget=20, threads=1, repeats=5,
-                    unsaved_with='--quick or --only')
+    p = bench_rows.rows_parser('test_time.py', __doc__, budget=20, threads=1, repeats=5,
+                               unsaved_with='--quick or --only')
     p.add_argument('--config', default=CONFIG, help='of mmseg (default: %(default)s)')
     p.add_argument('--size', type=int, nargs=2, default=[360, 480], metavar=('H', 'W'),
                    help='of the image (default: 360 480)')
@@ -104,11 +104,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.row:
         print(json.dumps(work_on(json.loads(args.row))))
         return 0
-    out = place('test_time', args.out,
-                save=not args.quick and args.only == list(ROWS))
+    out = bench_rows.place('test_time', args.out,
+                           save=not args.quick and args.only == list(ROWS))
     height, width = [64, 96] if args.quick else args.size
     facts = [
-        *machine('test_time.py', args.threads, argv),
+        *bench_rows.machine('test_time.py', args.threads, argv),
         f'{Path(args.config).stem}, initial weights, one image of {height} x {width}; '
         f'windows of {height // 2} x {width // 2}, strides {height // 3} and '
         f'{width // 3}; scales {", ".join(map(str, SCALES))}',
@@ -116,7 +116,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     ]
     lines, failed = [], False
     for name in tqdm(args.only, unit='row'):
-        found = run_row([__file__, '--row'], dict(
+        found = bench_rows.run_row([__file__, '--row'], dict(
             name=name, config=args.config, size=[height, width], threads=args.threads,
             budget=args.budget, repeats=1 if args.quick else args.repeats))
         failed |= 'error' in found
@@ -124,8 +124,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         lines.append(cells(name, found, len(scales) * (1 + flip)))
     table = markdown_table(
         ['', '>views', '>s an image', '>peak MB', '>timed runs'], lines)
-    text = page(title('Settings of a test', args.quick), bullet_list(facts), table)
-    finish(text, out)
+    title = bench_rows.title('Settings of a test', args.quick)
+    text = page(title, bullet_list(facts), table)
+    bench_rows.finish(text, out)
     return int(failed)
 
 

@@ -234,7 +234,7 @@ def test_a_row_that_fails_says_why():
         assert 'fpga' in bench_worker.measure_row(row)['error']
     finally:
         torch.set_num_threads(threads)
-    dead = region_ops.run_row(
+    dead = region_ops.bench_rows.run_row(
         [str(region_ops.WORKER)], dict(row, threads='none'), 100)['error']
     assert dead.startswith('exit code 1')
 
@@ -252,7 +252,8 @@ def test_a_quick_run_writes_the_page(tmp_path, capsys):
 
 
 def test_the_list_of_rows_is_printed_and_nothing_run(capsys, monkeypatch):
-    monkeypatch.setattr(region_ops, 'run_row', lambda *_: pytest.fail('measured'))
+    monkeypatch.setattr(region_ops.bench_rows, 'run_row',
+                        lambda *_: pytest.fail('measured'))
     assert region_ops.main(['--list', '--only', 'CCHead']) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == [row['name'] for row in region_plan.plan([128])
