@@ -106,8 +106,10 @@ def repo() -> Path:
 def real_data() -> Path:
     """The folder of real data; skips where SEGAWARE_MM_DATA names none."""
     root = os.environ.get('SEGAWARE_MM_DATA')
-    if not root or not Path(root).is_dir():
+    if not root:
         pytest.skip('SEGAWARE_MM_DATA names no folder of real data')
+    if not Path(root).is_dir():  # a slip, which must not look like a pass
+        pytest.fail(f'SEGAWARE_MM_DATA is {root}, which is no folder.')
     return Path(root)
 
 
