@@ -279,8 +279,22 @@ def peak_memory() -> Callable[[str, str], float]:
     def measure(setup: str, work: str) -> float:
         program = MEMORY_PROGRAM.format(setup=textwrap.dedent(setup),
                                         work=textwrap.dedent(work))
-        out = subprocess.run([sys.executable, '-W', 'ignore', '-c', program],
-                             capture_output=True, text=True, check=True).stdout
-        return float(out.splitlines()[-1])
+        return float(_last_line(program))
 
     return measure
+
+
+def _last_line(program: str) -> str:
+    out = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(program)],
+        capture_output=True, text=True, check=True).stdout
+    return out.splitlines()[-1]
+
+
+@pytest.fixture
+def last_line() -> Callable[[str], str]:
+    """Return the last line that a program prints in a process of its own.
+
+    The forks of the toolboxes print lines of their own when they are imported.
+    """
+    return _last_line

@@ -49,6 +49,12 @@ def test_there_are_pages_and_commands():
     assert {page for page, _ in commands()} >= {'data.md', 'README.md'}
 
 
+def own_lines(text: str) -> List[str]:
+    """Lines, without what the forks of the toolboxes print when imported."""
+    return [line for line in text.splitlines()
+            if not line.startswith('Could not import OneDL')]
+
+
 def test_the_architecture_page_names_what_is_registered():
     text = (REPO / 'docs' / 'architecture.md').read_text()
     section = text.split('## Registered names')[1].split('\n## ')[0]
@@ -59,7 +65,7 @@ def test_the_architecture_page_names_what_is_registered():
         [sys.executable, '-W', 'ignore', '-c',
          'import segaware_mm; print(*segaware_mm.list_modules(), sep="\\n")'],
         cwd=REPO, capture_output=True, text=True, check=True).stdout
-    assert named == {line.split(': ')[1] for line in listed.splitlines()}
+    assert named == {line.split(': ')[1] for line in own_lines(listed)}
 
 
 def test_the_architecture_page_shows_every_room():
@@ -93,7 +99,7 @@ def test_python_blocks_print_what_they_say(page):
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=REPO,
                           text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == wanted
+    assert own_lines(done.stdout) == wanted
 
 
 @pytest.mark.parametrize('page, line', list(commands()))

@@ -1,9 +1,6 @@
 """Region construction against the specification's numbers and the reference."""
 
 import math
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
@@ -548,13 +545,10 @@ print(count, total, peak_mb(before))
 
 @pytest.mark.parametrize('height, width, limit, impl', [
     (97, 97, 200, 'numba'), (128, 256, 400, 'numba'), (24, 128, 200, 'torch')])
-def test_no_n_by_n_tensor_exists(height, width, limit, impl):
+def test_no_n_by_n_tensor_exists(height, width, limit, impl, last_line):
     """97x97: one N x N float32 is 354 MB. 128x256: 2^30 pairs, 4.3 GB; a
     32-bit pair index would overflow at two images of it."""
-    program = textwrap.dedent(MEMORY_PROGRAM.format(
-        height=height, width=width, impl=impl))
-    out = subprocess.run([sys.executable, '-W', 'ignore', '-c', program],
-                         capture_output=True, text=True, check=True).stdout
+    out = last_line(MEMORY_PROGRAM.format(height=height, width=width, impl=impl))
     count, total, used = map(float, out.split())
     assert count > 1 and total > 0
     assert used < limit, f'{used:.0f} MB beyond the inputs'
