@@ -14,11 +14,10 @@ endif
 
 # Any Python >= 3.9: it only starts the script that builds the environment.
 PYTHON ?= $(shell python3 -c '' 2>/dev/null && echo python3 || echo python3.11)
-# The whole suite on the default stack; what differs between the two on the forks.
+# The whole suite on the default stack; on the forks the rooms that are built on the toolboxes.
 TESTS_mm :=
-TESTS_onedl := tests/stack tests/utils tests/test_doctor.py tests/mnc \
-    tests/datasets/test_sbd.py tests/evaluation/test_voc_instance_metric.py \
-    tests/evaluation/test_boundary_coco_metric.py
+TESTS_onedl := $(addprefix tests/,stack utils datasets evaluation mnc ranet segaware \
+    submission transfernet test_doctor.py test_docs.py)
 # A process a core, a file in one process: its fixtures are made once.
 WORKERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 export WHEELS
